@@ -41,11 +41,14 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     'node agent: Workload API, SVID cache, local target sockets',
     ['attestation', 'known-revocations', 'rpc', 'private-files', ...below],
   ],
-  'workload-identity': ["a process's own SVID and bundles, kept fresh from the Workload API", ['rpc', ...below]],
+  'workload-identity': [
+    "a process's own SVID and bundles, kept fresh from the Workload API",
+    ['rpc', 'private-files', ...below],
+  ],
   ledger: ['append, Merkle tree, checkpoints, proofs, verify', below],
   records: [
     'every ledger shipped, checked, countersigned, kept and searched',
-    ['store', 'ledger', 'endpoint', ...below],
+    ['store', 'ledger', 'endpoint', 'private-files', ...below],
   ],
   gateway: [
     'accept, authenticate, decide, oblige, forward, record; protocols',

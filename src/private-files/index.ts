@@ -6,7 +6,7 @@
  */
 export { readOrCreatePrivateFile } from './create-once.ts';
 export { errorTable, PrivateFileError } from './errors.ts';
-export { readPrivateFile, removePrivateFile, removeUnfinished, writePrivateFile } from './files.ts';
+export { readPrivateFile, removePrivateFile, removeUnfinished, syncFolder, writePrivateFile } from './files.ts';
 export { checkFolderPath, makeFolders, openPrivateFolder, openSharedFolder, openSocketFolder } from './folders.ts';
 export { readTrustedFile } from './given-file.ts';
 export { readGivenSecret, readGivenSecretNow } from './given-secret.ts';

@@ -1,10 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { useBothStores } from '../../test/support/both-stores.ts';
 import { eventually } from '../../test/support/eventually.ts';
-import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
-import { openTestStore } from '../../test/support/store.ts';
-import { createSeededRandom, createSilentLog, createSystemClock, type Service } from '../std/index.ts';
-import { member as postgresEngine } from '../store/engines/postgres/index.ts';
+import { createSeededRandom, createSilentLog, createSystemClock } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from './index.ts';
 import { testEntry } from './testing/log-fixture.ts';
@@ -14,31 +12,7 @@ import { testEntry } from './testing/log-fixture.ts';
 
 const ENTRIES = 6000;
 const { signal } = new AbortController();
-const opened: (() => Promise<unknown>)[] = [];
-let postgres: TestPostgres;
-beforeAll(async () => {
-  postgres = await startPostgres();
-  process.env['CS_OLDER_TEST_URL'] = postgres.url;
-});
-afterAll(() => postgres.stop());
-afterEach(async () => {
-  for (const close of opened.splice(0).toReversed()) await close();
-  await postgres.query('drop schema public cascade; create schema public');
-});
-
-async function openPostgres(): Promise<Store> {
-  const deps = { clock: createSystemClock(), log: createSilentLog() };
-  const store: Store & Service = await postgresEngine.open({ url: 'env:CS_OLDER_TEST_URL' }, deps);
-  await store.start(signal);
-  opened.push(() => store.stop());
-  return store;
-}
-
-async function openSqlite(): Promise<Store> {
-  const test = await openTestStore([]);
-  opened.push(test.close);
-  return test.store;
-}
+const { openPostgres, openSqlite, query } = useBothStores();
 
 /** As a server of before has left it. */
 async function fill(store: Store): Promise<void> {
@@ -105,14 +79,12 @@ describe('a record of before there were postings', () => {
     await fill(one);
     // It waits where all tables are changed and the entries are to be found anew.
     const hold = 'begin; lock table records_logs in access exclusive mode; select pg_sleep(600)';
-    const holding = postgres.query(hold).catch(() => {});
+    const holding = query(hold).catch(() => {});
     const ended = (what: string) =>
-      postgres.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and ${what}`,
-      );
+      query(`select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and ${what}`);
     await eventually('what it needs is held', async () => {
       const locks = `select 1 from pg_locks where relation = 'records_logs'::regclass and mode = 'AccessExclusiveLock' and granted`;
-      return (await postgres.query(locks)).length > 0;
+      return (await query(locks)).length > 0;
     });
     const cut = migrate(one).then(
       () => 'done',
@@ -122,7 +94,7 @@ describe('a record of before there were postings', () => {
     expect(await cut).toBe('cut off');
     await ended(`query like 'begin; lock table%'`);
     await holding;
-    const kept = await postgres.query('select count(*)::int as n from records_terms');
+    const kept = await query('select count(*)::int as n from records_terms');
     expect(kept).toEqual([{ n: 0 }]); // The table of before is there.
     const other = await openPostgres();
     await migrate(other);

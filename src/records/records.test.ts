@@ -1,8 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useBothStores } from '../../test/support/both-stores.ts';
 import { eventually } from '../../test/support/eventually.ts';
-import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
-import { openTestStore } from '../../test/support/store.ts';
 import type { LedgerEvent } from '../model/index.ts';
 import {
   createManualClock,
@@ -13,7 +12,6 @@ import {
   type ManualClock,
   type Service,
 } from '../std/index.ts';
-import { member as postgresEngine } from '../store/engines/postgres/index.ts';
 import type { Store } from '../store/index.ts';
 import { verifyCosignature, verifyNote } from '../wire/tlog/index.ts';
 import {
@@ -33,39 +31,14 @@ const { signal } = new AbortController();
 const OWNER = 'spiffe://countersign.example/countersign/gateway';
 const witness = createWitness('countersign.example/server/1', generateKeyPairSync('ed25519').privateKey);
 const random = createSeededRandom('records');
-const opened: (() => Promise<unknown>)[] = [];
-let postgres: TestPostgres;
+const { openPostgres, openSqlite, later } = useBothStores([...recordsMigrations, ...recordsLaterMigrations]);
 let clock: ManualClock;
 let written: LedgerEvent[];
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-  process.env['CS_RECORDS_TEST_URL'] = postgres.url;
-});
-afterAll(() => postgres.stop());
 beforeEach(() => {
   clock = createManualClock(1_700_000_000_000);
   written = [];
 });
-afterEach(async () => {
-  for (const close of opened.splice(0).toReversed()) await close();
-  await postgres.query('drop schema public cascade; create schema public');
-});
-
-async function openPostgres(): Promise<Store> {
-  const deps = { clock: createSystemClock(), log: createSilentLog() };
-  const store = await postgresEngine.open({ url: 'env:CS_RECORDS_TEST_URL' }, deps);
-  await store.start(signal);
-  opened.push(() => store.stop());
-  await store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
-  return store;
-}
-
-async function openSqlite(): Promise<Store> {
-  const test = await openTestStore([...recordsMigrations, ...recordsLaterMigrations]);
-  opened.push(test.close);
-  return test.store;
-}
 
 function serverOn(store: Store): Records & Service {
   const write = async (event: LedgerEvent) => void written.push(event);
@@ -74,7 +47,7 @@ function serverOn(store: Store): Records & Service {
     log: createSilentLog(),
     silenceMs: 30_000,
   });
-  opened.push(() => server.stop());
+  later(() => server.stop());
   return server;
 }
 

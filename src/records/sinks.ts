@@ -9,8 +9,8 @@ import {
   timeoutSignal,
 } from '../std/index.ts';
 import { createLeases, type Lease, type Leases } from '../store/index.ts';
+import type { DeliveryDeps, SinkPlan } from './delivery/cursors.ts';
 import { deliver } from './delivery/deliver.ts';
-import type { DeliveryDeps, SinkPlan } from './delivery/delivery.ts';
 import { createSinkState, type SinkState, type SinkView } from './delivery/sink-state.ts';
 import type { SinkDeps, SinkMember } from './sink.ts';
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '../private-files/index.ts';
 import { codeOf, type Random } from '../std/index.ts';
 import { encodePem } from '../wire/x509/index.ts';
 import { WorkloadIdentityError } from './errors.ts';
@@ -86,15 +87,6 @@ async function linkTarget(path: string): Promise<string | undefined> {
     const code = codeOf(error);
     if (code === 'ENOENT' || code === 'EINVAL') return undefined; // Missing, or a plain file: it is replaced.
     throw new WorkloadIdentityError('ERR_SVID_FILES', `${path} can not be read`, { cause: error });
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

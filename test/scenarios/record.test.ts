@@ -7,6 +7,7 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FRAME_HEADER_BYTES, parseFrame, writeFrameHeader } from '../../src/wire/tlog/index.ts';
 import { eventually } from '../support/eventually.ts';
+import { listed } from '../support/listed.ts';
 import { mayLackPsql } from '../support/psql.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 
@@ -26,17 +27,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.stop());
 
-async function lines(args: readonly string[]): Promise<readonly Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await stack.cli([...args, '--json']);
-  expect(code, stderr).toBe(0);
-  return stdout
-    .split('\n')
-    .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
-    .flat();
-}
-
 async function logOf(role: 'gateway' | 'server'): Promise<Log | undefined> {
-  const logs = (await lines(['record', 'logs'])) as unknown as readonly Log[]; // As `record logs --json` has it.
+  const logs = (await listed(stack, ['record', 'logs'])) as unknown as readonly Log[]; // As `record logs --json` has it.
   return logs.findLast(({ origin }) => origin.includes(`/${role}/`));
 }
 
@@ -47,7 +39,7 @@ async function shippedWhole(): Promise<void> {
     withinMs: 40_000,
   });
   const log = await logOf('gateway');
-  const found = await lines(['record', 'search', '-n', '100000']);
+  const found = await listed(stack, ['record', 'search', '-n', '100000']);
   const own = found.filter(({ log: id }) => id === log?.id).map(({ log: _, ...entry }) => entry);
   const bySeq = own.toSorted((a, b) => Number(a['seq']) - Number(b['seq']));
   expect(bySeq.map(({ seq }) => seq)).toEqual(bySeq.map((_, n) => n));
@@ -108,15 +100,15 @@ describe.skipIf(mayLackPsql())('the record', () => {
   it('has what is done at a gateway, to be found by who, what and how, and what the server says of itself', async () => {
     expect((await write('one')).code).toBe(0);
     await shippedWhole();
-    const inserts = await lines(['record', 'search', '--action', 'postgres:insert', '--object', 'public.kept']);
+    const inserts = await listed(stack, ['record', 'search', '--action', 'postgres:insert', '--object', 'public.kept']);
     expect(inserts[0]).toMatchObject({ kind: 'intent', target: 'shop', action: 'postgres:insert' });
     const { actor, log, seq } = inserts[0] ?? {};
-    expect(await lines(['record', 'search', '--who', `${actor}`, '--kind', 'intent', '--object', 'kept'])).not.toEqual(
-      [],
-    );
-    expect(await lines(['record', 'show', `${log}/${seq}`])).toEqual([inserts[0]]);
-    expect(await lines(['record', 'search', '--who', '/nobody'])).toEqual([]);
-    expect(await lines(['record', 'search', '--kind', 'admin'])).not.toEqual([]);
+    expect(
+      await listed(stack, ['record', 'search', '--who', `${actor}`, '--kind', 'intent', '--object', 'kept']),
+    ).not.toEqual([]);
+    expect(await listed(stack, ['record', 'show', `${log}/${seq}`])).toEqual([inserts[0]]);
+    expect(await listed(stack, ['record', 'search', '--who', '/nobody'])).toEqual([]);
+    expect(await listed(stack, ['record', 'search', '--kind', 'admin'])).not.toEqual([]);
     expect((await logOf('server'))?.state).toBe('shipped');
   });
 
@@ -183,8 +175,8 @@ describe.skipIf(mayLackPsql())('the record', () => {
       return () => put(file, bytes.subarray(offset, end), offset);
     });
     await isNamed('edited');
-    expect(await lines(['record', 'search', '--target', 'shoq'])).toEqual([]);
-    const told = async () => (await lines(['record', 'search', '--action', 'record:edited'])).length;
+    expect(await listed(stack, ['record', 'search', '--target', 'shoq'])).toEqual([]);
+    const told = async () => (await listed(stack, ['record', 'search', '--action', 'record:edited'])).length;
     await eventually('the server’s own ledger tells it', async () => (await told()) === 1);
     undo();
     await isNamed('shipped');
@@ -224,7 +216,7 @@ describe.skipIf(mayLackPsql())('the record', () => {
     while (!isSigned(entries + 1)) await write('fork');
     await isNamed('fork');
     const alarms = async () => {
-      const told = await lines(['record', 'search', '--kind', 'ledger', '-n', '1000']);
+      const told = await listed(stack, ['record', 'search', '--kind', 'ledger', '-n', '1000']);
       return told.map(({ action }) => `${action}`).filter((action) => /rollback|fork/.test(action));
     };
     await eventually('the server’s own ledger tells both', async () => (await alarms()).length === 2);

@@ -5,6 +5,7 @@ import * as path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DebianServer, debianPostgres, startDebianServer } from '../interop/drivers/debian-postgres.ts';
 import { eventually } from '../support/eventually.ts';
+import { listed } from '../support/listed.ts';
 import { run } from '../support/processes.ts';
 import { type Stack, startStack } from '../support/stack.ts';
 import { stackUsers } from '../support/stack-folder.ts';
@@ -60,14 +61,16 @@ describe.skipIf(bin === undefined && process.env['CI'] !== 'true')('a store that
     await eventually('both say what is wrong', async () => (await areStale()).every((is) => is), { withinMs: 120_000 });
     expect((await stack.psql('select 1')).stderr).toMatch(REFUSED);
     await eventually('what was recorded since is there again', async () => {
-      if ((await lines(['record', 'search', '--action', 'Revoke'])).length === 0) return false;
-      const log = (await lines(['record', 'logs'])).find(({ origin }) => String(origin).includes('/gateway/'));
-      const found = (await lines(['record', 'search', '-n', '100000'])).filter((entry) => entry['log'] === log?.['id']);
+      if ((await listed(stack, ['record', 'search', '--action', 'Revoke'])).length === 0) return false;
+      const log = (await listed(stack, ['record', 'logs'])).find(({ origin }) => String(origin).includes('/gateway/'));
+      const found = (await listed(stack, ['record', 'search', '-n', '100000'])).filter(
+        (entry) => entry['log'] === log?.['id'],
+      );
       const inOrder = found.toReversed().map(({ log: _, ...entry }) => entry); // Newest first.
       expect(inOrder.slice(0, before.length)).toEqual(before);
       return true;
     });
-    expect(await lines(['revocation', 'list'])).toEqual([]);
+    expect(await listed(stack, ['revocation', 'list'])).toEqual([]);
 
     for (const line of revocations) await follow(line);
     await eventually('who is not revoked any more is served', async () => (await stack.psql('select 1')).code === 0);
@@ -108,15 +111,6 @@ async function asDba(command: string): Promise<void> {
   const script = `cd ${folder ?? '/'} && ${command}`;
   const { code, stderr } = await run('bash', ['-c', script], { env: { ...env, PGUSER: 'postgres' } });
   expect({ command, code, stderr: code === 0 ? '' : stderr }).toEqual({ command, code: 0, stderr: '' });
-}
-
-async function lines(args: readonly string[]): Promise<readonly Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await stack.cli([...args, '--json']);
-  expect(code, stderr).toBe(0);
-  return stdout
-    .split('\n')
-    .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
-    .flat();
 }
 
 /** Whether agent and gateway say that they know of no revocations that they may go by. */

@@ -11,6 +11,7 @@ import { Code, createRpcClient, RpcError } from '../../src/rpc/index.ts';
 import { createSeededRandom, createSilentLog, createSystemClock } from '../../src/std/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { createFurtherServer, type FurtherServer } from '../support/further-server.ts';
+import { listed } from '../support/listed.ts';
 import { freePorts } from '../support/processes.ts';
 import { mayLackPsql } from '../support/psql.ts';
 import { type Stack, startStack } from '../support/stack.ts';
@@ -292,15 +293,6 @@ async function killInTurn(): Promise<{ kills: number; knownMs: number }> {
   return { kills, knownMs };
 }
 
-async function linesOf(args: readonly string[]): Promise<readonly Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await stack.cli([...args, '--json']);
-  expect(code, stderr).toBe(0);
-  return stdout
-    .split('\n')
-    .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
-    .flat();
-}
-
 async function pathsOfEntries({ rpc }: Server): Promise<string[]> {
   const paths: string[] = [];
   for (let pageToken = ''; ; ) {
@@ -357,13 +349,13 @@ it.skipIf(mayLackPsql())('nothing is lost, twice, failed or long in coming while
 async function expectRecorded(): Promise<void> {
   const entries = await stack.ledger();
   const logs = await eventually('all is shipped', async () => {
-    const found = await linesOf(['record', 'logs']);
+    const found = await listed(stack, ['record', 'logs']);
     const count = found.findLast(({ origin }) => String(origin).includes('/gateway/'))?.['entries'];
     return Number(count) >= entries.length && found.every(({ state }) => state === 'shipped') && found;
   });
   expect(logs.filter(({ origin }) => String(origin).includes('/server/'))).toHaveLength(3);
   const id = logs.findLast(({ origin }) => String(origin).includes('/gateway/'))?.['id'];
-  const found = await linesOf(['record', 'search', '-n', '999999']);
+  const found = await listed(stack, ['record', 'search', '-n', '999999']);
   const inOrder = found.filter(({ log }) => log === id).toReversed(); // Newest first.
   expect(inOrder.map(({ seq }) => seq)).toEqual(inOrder.map((_, n) => n));
   expect(inOrder.slice(0, entries.length).map(({ log: _, ...entry }) => entry)).toEqual(entries);

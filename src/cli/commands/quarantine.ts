@@ -1,6 +1,5 @@
 import type { CliCommand } from '../command.ts';
-import { restOptions } from '../connections/with-rest.ts';
-import { revoke } from '../revocations/revoke.ts';
+import { revoke, revokeOptions } from '../revocations/revoke.ts';
 import { subjectOptions } from '../revocations/subject-options.ts';
 
 export const command: CliCommand = {
@@ -8,11 +7,7 @@ export const command: CliCommand = {
   options: [
     ...subjectOptions,
     ['--allow <action...>', 'actions of policies that go on: postgres:select'],
-    ['--keep-running', 'leave sessions that run alone'],
-    ['--reason <text>', 'why, for the ledgers'],
-    ['--wait <seconds>', 'how long to wait for agents and gateways that are connected (default: 10)'],
-    ['--yes', 'do not ask before acting'],
-    ...restOptions,
+    ...revokeOptions,
   ],
   examples: [
     'countersign quarantine --who /shop/web --reason "odd queries"',

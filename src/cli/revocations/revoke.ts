@@ -9,11 +9,20 @@ import {
   textOption,
   UsageError,
 } from '../command.ts';
-import { withRest } from '../connections/with-rest.ts';
+import { restOptions, withRest } from '../connections/with-rest.ts';
 import { confirm } from '../terminal/confirm.ts';
 import { formatList } from '../terminal/table.ts';
 import { formatEffect, warnOfOpen } from './effect-text.ts';
 import { sessionsOf, subjectOf } from './subject-options.ts';
+
+/** Options of both: how it is done, behind those that say of what. */
+export const revokeOptions = [
+  ['--keep-running', 'leave sessions that run alone'],
+  ['--reason <text>', 'why, for the ledgers'],
+  ['--wait <seconds>', 'how long to wait for agents and gateways that are connected (default: 10)'],
+  ['--yes', 'do not ask before acting'],
+  ...restOptions,
+] as const;
 
 /** Revokes or quarantines what the options name: shows first what it will end, and tells of each verifier when it is in effect there. */
 export async function revoke(

@@ -1,10 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { sql } from 'kysely';
 import { Type } from 'typebox';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useBothStores } from '../../../test/support/both-stores.ts';
 import { eventually } from '../../../test/support/eventually.ts';
-import { startPostgres, type TestPostgres } from '../../../test/support/postgres.ts';
-import { openTestStore } from '../../../test/support/store.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import {
   createManualClock,
@@ -13,7 +12,6 @@ import {
   createSystemRandom,
   type ManualClock,
 } from '../../std/index.ts';
-import { member as postgresEngine } from '../../store/engines/postgres/index.ts';
 import { type Store, storeMigrations } from '../../store/index.ts';
 import {
   createRecords,
@@ -32,41 +30,19 @@ import { ORIGIN, testEntry, testLog } from '../testing/log-fixture.ts';
 // Goal: what comes into the record is with each sink at least once and in the order of its log, whatever is down, refused or killed in between.
 
 const { signal } = new AbortController();
-const MIGRATIONS = [...recordsMigrations, ...storeMigrations, ...sinkMigrations];
 const OWNER = 'spiffe://corp.example/countersign/gateway';
-const opened: (() => Promise<unknown>)[] = [];
-let postgres: TestPostgres;
+const { openPostgres, openSqlite, later } = useBothStores([
+  ...recordsMigrations,
+  ...storeMigrations,
+  ...sinkMigrations,
+]);
 let clock: ManualClock;
 let written: LedgerEvent[];
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-  process.env['CS_SINKS_TEST_URL'] = postgres.url;
-});
-afterAll(() => postgres.stop());
 beforeEach(() => {
   clock = createManualClock(1_700_000_000_000);
   written = [];
 });
-afterEach(async () => {
-  for (const close of opened.splice(0).toReversed()) await close();
-  await postgres.query('drop schema public cascade; create schema public');
-});
-
-async function openPostgres(): Promise<Store> {
-  const deps = { clock: createSystemClock(), log: createSilentLog() };
-  const store = await postgresEngine.open({ url: 'env:CS_SINKS_TEST_URL' }, deps);
-  await store.start(signal);
-  opened.push(() => store.stop());
-  await store.migrate(MIGRATIONS);
-  return store;
-}
-
-async function openSqlite(): Promise<Store> {
-  const test = await openTestStore(MIGRATIONS);
-  opened.push(test.close);
-  return test.store;
-}
 
 /** A place that events go to: it takes all, unless a test says what it answers. */
 function fakePlace() {
@@ -126,7 +102,7 @@ async function runSinks(
     wanted,
   );
   await sinks.start(signal);
-  opened.push(() => sinks.stop());
+  later(() => sinks.stop());
   return sinks;
 }
 

@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely';
 import { sleep } from '../../std/index.ts';
 import type { RecordsTables } from '../migrations.ts';
 import { matchesFilter } from '../search/filter.ts';
-import { type Delivery, type DeliveryDeps, orderOf, type SinkPlan, spansBehind } from './delivery.ts';
+import { type Delivery, type DeliveryDeps, orderOf, type SinkPlan, spansBehind } from './cursors.ts';
 import { createHand, createWaitingLogs } from './hand-over.ts';
 import { type Pending, readBatch, type Span } from './read-batch.ts';
 import { readCursors, type SinkTables, writeCursors } from './sink-rows.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../../std/index.ts';
 import type { SinkAnswer } from '../sink.ts';
-import { type Delivery, type DeliveryDeps, moveCursors, type SinkPlan } from './delivery.ts';
+import { type Delivery, type DeliveryDeps, moveCursors, type SinkPlan } from './cursors.ts';
 import type { Pending } from './read-batch.ts';
 import { createSender } from './sender.ts';
 

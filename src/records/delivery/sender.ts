@@ -1,7 +1,7 @@
 import { type Clock, codeOf, messageOf, sleep, timeoutSignal } from '../../std/index.ts';
 import type { RecordsTables } from '../migrations.ts';
 import type { Sink, SinkAnswer, SinkItem } from '../sink.ts';
-import { type Delivery, type DeliveryDeps, spansBehind } from './delivery.ts';
+import { type Delivery, type DeliveryDeps, spansBehind } from './cursors.ts';
 import { ocsfEvent } from './ocsf-event.ts';
 import type { Pending } from './read-batch.ts';
 

@@ -1,10 +1,8 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startPostgres, type TestPostgres } from '../../../test/support/postgres.ts';
-import { openTestStore } from '../../../test/support/store.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useBothStores } from '../../../test/support/both-stores.ts';
 import { verifyProof } from '../../ledger/index.ts';
-import { createManualClock, createSeededRandom, createSilentLog, createSystemClock } from '../../std/index.ts';
-import { member as postgresEngine } from '../../store/engines/postgres/index.ts';
+import { createManualClock, createSeededRandom, createSilentLog } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { cosignatureKeyOf, formatWitnessKey, verifyCosignature } from '../../wire/tlog/index.ts';
 import {
@@ -35,37 +33,12 @@ const NAME = 'countersign.example/server/1/witness';
 const SERVER_KEY = parseServerKey(formatWitnessKey(cosignatureKeyOf(NAME, createPublicKey(keys.privateKey))));
 const OWNER = 'spiffe://countersign.example/auditor';
 const asking = { owner: OWNER, origin: 'countersign.example/record-export', signal };
-const opened: (() => Promise<unknown>)[] = [];
-let postgres: TestPostgres;
+const { openPostgres, openSqlite } = useBothStores([...recordsMigrations, ...recordsLaterMigrations]);
 let clock: ReturnType<typeof createManualClock>;
 
-beforeAll(async () => {
-  postgres = await startPostgres();
-  process.env['CS_EXPORT_TEST_URL'] = postgres.url;
-});
-afterAll(() => postgres.stop());
 beforeEach(() => {
   clock = createManualClock(1_700_000_000_000);
 });
-afterEach(async () => {
-  for (const close of opened.splice(0).toReversed()) await close();
-  await postgres.query('drop schema public cascade; create schema public');
-});
-
-async function openPostgres(): Promise<Store> {
-  const deps = { clock: createSystemClock(), log: createSilentLog() };
-  const store = await postgresEngine.open({ url: 'env:CS_EXPORT_TEST_URL' }, deps);
-  await store.start(signal);
-  opened.push(() => store.stop());
-  await store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
-  return store;
-}
-
-async function openSqlite(): Promise<Store> {
-  const test = await openTestStore([...recordsMigrations, ...recordsLaterMigrations]);
-  opened.push(test.close);
-  return test.store;
-}
 
 let servers = 0;
 function serverOn(store: Store): Records {

@@ -14,6 +14,14 @@ export const urlField = (description: string, examples: string[]) =>
       '^(https://[^\\s?#@/\\\\]{1,260}|http://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:\\d{1,5})?)(/[^\\s?#@\\\\]{0,500})?$',
   });
 
+/** What proves to the other side who posts, where it wants that. */
+export const authorizationField = Type.Optional(
+  Type.String({
+    pattern: '^(file|env):.+$',
+    description: 'Reference to what is sent as `Authorization`, such as `Bearer …`; absent = nothing.',
+  }),
+);
+
 /** What was answered. The body is cut off where it is too long. */
 export interface PostAnswer {
   readonly status: number;

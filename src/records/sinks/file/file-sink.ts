@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { syncFolder } from '../../../private-files/index.ts';
 import { codeOf, throwIfAborted } from '../../../std/index.ts';
 import type { Sink } from '../../sink.ts';
 
@@ -117,15 +118,6 @@ async function isStillThere(path: string, { device, inode }: OpenFile): Promise<
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return false;
     throw error;
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

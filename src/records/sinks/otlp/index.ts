@@ -5,7 +5,7 @@
  * it speaks with.
  */
 import { Type } from 'typebox';
-import { urlField } from '../../outgoing/post.ts';
+import { authorizationField, urlField } from '../../outgoing/post.ts';
 import { tlsFields } from '../../outgoing/tls.ts';
 import type { SinkMember } from '../../sink.ts';
 import { parseSinkConfig } from '../../sink-config.ts';
@@ -15,12 +15,7 @@ const config = Type.Object(
     url: urlField('Where logs are taken, with the path; `http://` to this machine alone.', [
       'https://collector.corp.example:4318/v1/logs',
     ]),
-    authorization: Type.Optional(
-      Type.String({
-        pattern: '^(file|env):.+$',
-        description: 'Reference to what is sent as `Authorization`, such as `Bearer …`; absent = nothing.',
-      }),
-    ),
+    authorization: authorizationField,
     ...tlsFields,
   },
   { additionalProperties: false },

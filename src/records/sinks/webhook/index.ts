@@ -5,7 +5,7 @@
  * that the secret is read where the configuration says and stands nowhere else. It must not know what becomes of them there.
  */
 import { Type } from 'typebox';
-import { urlField } from '../../outgoing/post.ts';
+import { authorizationField, urlField } from '../../outgoing/post.ts';
 import { tlsFields } from '../../outgoing/tls.ts';
 import type { SinkMember } from '../../sink.ts';
 import { parseSinkConfig } from '../../sink-config.ts';
@@ -18,12 +18,7 @@ const config = Type.Object(
       description:
         'Reference to the secret that requests are signed with, `file:PATH` or `env:NAME`: `whsec_` and 24 to 64 bytes in Base64; several, on lines of their own, while one takes the place of another.',
     }),
-    authorization: Type.Optional(
-      Type.String({
-        pattern: '^(file|env):.+$',
-        description: 'Reference to what is sent as `Authorization`, such as `Bearer …`; absent = nothing.',
-      }),
-    ),
+    authorization: authorizationField,
     ...tlsFields,
   },
   { additionalProperties: false },
