@@ -105,7 +105,9 @@ describe.each([
       Array.from({ length: WRITERS }, (_, number) => ways[through[number % through.length] ?? 'agent'].connect()),
     );
     const working = Promise.all([
-      ...sessions.map((session, at) => pipeline(session, { name: `load-${round}-${through[at]}`, acknowledged, unread })),
+      ...sessions.map((session, at) =>
+        pipeline(session, { name: `load-${round}-${through[at]}`, acknowledged, unread }),
+      ),
       ...clients.map((client, at) => write(client, { name: `load-${round}-${at}`, acknowledged, codes })),
     ]);
     await eventually('a good number of inserts', () => acknowledged.length > 10 * WRITERS, {
