@@ -352,9 +352,9 @@ export interface Operations {
     readonly output: {
       /** Name of the resource. */
       readonly name: string;
-      /** Its text, in Cedar. */
+      /** Policies in the Cedar language. */
       readonly cedar: string;
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
     };
   };
@@ -367,12 +367,12 @@ export interface Operations {
       readonly cursor?: string | undefined;
     };
     readonly output: {
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
       readonly items: readonly {
         /** Name of the resource. */
         readonly name: string;
-        /** Its text, in Cedar. */
+        /** Policies in the Cedar language. */
         readonly cedar: string;
       }[];
       /** The cursor of the next page; absent on the last. */
@@ -627,7 +627,7 @@ export interface Operations {
     readonly input: {
       /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
@@ -661,7 +661,7 @@ export interface Operations {
       }[] | undefined;
       /** Targets and policies that are to be gone; those that are not there are left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
       }[] | undefined;
       /** Every target and policy that is not among the resources is to be gone. */
@@ -670,7 +670,7 @@ export interface Operations {
     readonly output: {
       /** Of targets and policies. Entries are written as they are declared. */
       readonly changes: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -685,7 +685,7 @@ export interface Operations {
     readonly input: {
       /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
@@ -719,7 +719,7 @@ export interface Operations {
       }[] | undefined;
       /** Targets and policies that are to be gone; those that are not there are left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
       }[] | undefined;
       /** Every target and policy that is not among the resources is to be gone. */
@@ -728,7 +728,7 @@ export interface Operations {
     readonly output: {
       /** Of targets and policies. Entries are written as they are declared. */
       readonly changes: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -1311,7 +1311,7 @@ export interface Operations {
       readonly name: string;
       /** As declared; secrets in it are references, never values. */
       readonly spec: Readonly<Record<string, unknown>>;
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
     };
   };
@@ -1324,7 +1324,7 @@ export interface Operations {
       readonly cursor?: string | undefined;
     };
     readonly output: {
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
       readonly items: readonly {
         /** Name of the resource. */
