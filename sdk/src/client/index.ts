@@ -10,10 +10,9 @@ export {
   type ApiClient,
   type ApiEvent,
   type ApiFollowOptions,
-  createApiClient,
   type PagedName,
 } from './api-client.ts';
 export { ApiProblem } from './api-problem.ts';
 export { lookupOf } from './localhost.ts';
 export type { CallName, FollowName, Operations } from './operations.generated.ts';
-export type { ApiPlace } from './transport.ts';
+export { type ApiPlace, createApiClient } from './transport.ts';
