@@ -14,6 +14,7 @@ if (!process.argv.includes('--fast'))
   findings.push(
     ...runTool('lint', 'biome', ['check', '--error-on-warnings', '.']),
     ...runTool('types', 'tsc', ['-p', '.']),
+    ...runTool('types', 'tsc', ['-p', 'console']),
     ...runTool('unused', 'knip', []),
   );
 for (const { rule, file, message } of findings) process.stdout.write(`${rule}  ${file}: ${message}\n`);

@@ -45,10 +45,7 @@ function replyOf(answer: IncomingMessage): ApiReply {
 }
 
 /** Resolves once the answer's headers are there, and rejects where there is none. Whoever calls reads the answer to its end. */
-function sendRequest(
-  place: ApiPlace,
-  { method, path, headers, body, signal }: ApiRequest,
-): Promise<IncomingMessage> {
+function sendRequest(place: ApiPlace, { method, path, headers, body, signal }: ApiRequest): Promise<IncomingMessage> {
   const common: RequestOptions = {
     ...{ method, path, agent: false },
     headers: {

@@ -40,7 +40,10 @@ export function mountConsole(app: FastifyInstance, context: ConsoleContext): voi
   };
   for (const url of ['/', '/console'])
     app.get(url, { onRequest }, async (_request, reply) =>
-      reply.code(303).headers({ ...pageHeaders(), location: CONSOLE_HOME }).send(),
+      reply
+        .code(303)
+        .headers({ ...pageHeaders(), location: CONSOLE_HOME })
+        .send(),
     );
   app.get('/console/*', { onRequest }, async (request: FastifyRequest, reply: FastifyReply) => {
     const found = await files();
