@@ -103,9 +103,7 @@ function Navigation() {
                     activeProps={{ className: 'bg-selected font-medium text-accent', 'aria-current': 'page' }}
                   >
                     {title}
-                    <kbd aria-hidden="true" className="hidden text-xs text-soft md:inline">
-                      g {place.key}
-                    </kbd>
+                    <kbd className="hidden text-xs text-soft md:inline">g {place.key}</kbd>
                   </Link>
                 </li>
               ))}

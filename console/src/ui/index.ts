@@ -5,13 +5,12 @@
  * It must not know the server or any page.
  */
 export { Button, CommandText, IconButton } from './button.tsx';
-export { DataTable, type TableColumn } from './data-table.tsx';
 export { ConfirmDialog, Drawer } from './dialog.tsx';
 export { Field, FilterBar, type FilterField, SelectField, TextAreaField, TextField } from './fields.tsx';
 export { formatBytes, formatCount, formatDuration, plural } from './format.ts';
 export { Icon, type IconName } from './icon.tsx';
 export { LiveMark } from './live-mark.tsx';
-export { useNow } from './now.ts';
+export { currentMs, useNow } from './now.ts';
 export { PageFrame, Panel } from './page-frame.tsx';
 export { type Shortcut, shortcuts, singleKeys, useShortcut } from './shortcuts.ts';
 export { EmptyState, ErrorPanel, Loading } from './states.tsx';

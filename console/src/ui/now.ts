@@ -5,6 +5,11 @@ export function useNow(): number {
   return useSyncExternalStore(follow, () => now);
 }
 
+/** Epoch milliseconds, at this moment: of what is asked once. */
+export function currentMs(): number {
+  return Date.now();
+}
+
 function follow(listener: () => void): () => void {
   listeners.add(listener);
   if (listeners.size === 1) {

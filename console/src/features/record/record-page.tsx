@@ -5,7 +5,7 @@ import {
   Badge,
   Button,
   CommandText,
-  DataTable,
+  currentMs,
   EmptyState,
   ErrorPanel,
   FilterBar,
@@ -15,10 +15,10 @@ import {
   Mono,
   PageFrame,
   SelectField,
-  type TableColumn,
   Time,
   useShortcut,
 } from '../../ui/index.ts';
+import { DataTable, type TableColumn } from '../../ui/table/index.ts';
 import { idOf, KIND_TONES, outcomeOf, type RecordItem, summaryOf, viewOf } from './entry.ts';
 import { EntryDrawer } from './entry-drawer.tsx';
 import { commandOf, FILTER_NAMES, questionOf } from './question.ts';
@@ -26,7 +26,7 @@ import { commandOf, FILTER_NAMES, questionOf } from './question.ts';
 /** Every entry of every ledger: found, followed, proven. */
 export function Page() {
   const [filters, setFilters] = useFilters();
-  const [openedMs, setOpenedMs] = useState(() => Date.now());
+  const [openedMs, setOpenedMs] = useState(currentMs);
   const asked = JSON.stringify(FILTER_NAMES.map((name) => filters[name]));
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is asked changes with the filters, not with what is open
   const { question, wrong } = useMemo(() => questionOf(filters, openedMs), [asked, openedMs]);
@@ -38,7 +38,7 @@ export function Page() {
   useShortcut('f', 'Follow the record, or stop', follow);
   const anew = () => {
     clear();
-    setOpenedMs(Date.now());
+    setOpenedMs(currentMs());
     void found.refetch();
   };
   useShortcut('r', 'Search anew', anew);

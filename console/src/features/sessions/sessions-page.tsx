@@ -4,7 +4,6 @@ import { useFilters } from '../../page/index.ts';
 import {
   Badge,
   Button,
-  DataTable,
   EmptyState,
   ErrorPanel,
   FilterBar,
@@ -15,10 +14,10 @@ import {
   Mono,
   PageFrame,
   plural,
-  type TableColumn,
   Time,
   useShortcut,
 } from '../../ui/index.ts';
+import { DataTable, type TableColumn } from '../../ui/table/index.ts';
 import { EndDialog } from './end-dialog.tsx';
 import { QuarantineDialog } from './quarantine-dialog.tsx';
 import { keyOfSession, questionOf, type Session } from './session.ts';

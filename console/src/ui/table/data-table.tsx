@@ -8,7 +8,7 @@ import {
 } from '@tanstack/react-table';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useId, useMemo, useRef, useState } from 'react';
-import { Icon } from './icon.tsx';
+import { Icon } from '../icon.tsx';
 
 /** One column of a list. */
 export interface TableColumn<Row> {
@@ -58,18 +58,7 @@ export function DataTable<Row extends object>(options: Options<Row>) {
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(scroller);
   const shown = useMemo(() => columns.filter(({ from = 0 }) => from <= width), [columns, width]);
-  const definitions = useMemo(() => {
-    const helper = createColumnHelper<typeof features, Row>();
-    return shown.map((column) =>
-      helper.accessor((row: Row): unknown => column.sortBy?.(row) ?? '', {
-        id: column.id,
-        header: column.header,
-        sortFn: 'basic',
-        enableSorting: column.sortBy !== undefined,
-      }),
-    );
-  }, [shown]);
-  const table = useTable({ features, columns: definitions, data: rows as Row[], getRowId: keyOf });
+  const table = useRows(rows, shown, keyOf);
   const ordered = table.getRowModel().rows;
   const [active, setActive] = useState(0);
   const current = Math.min(active, ordered.length - 1);
@@ -112,45 +101,7 @@ export function DataTable<Row extends object>(options: Options<Row>) {
         onKeyDown={onKeyDown}
         className="min-w-full -outline-offset-2"
       >
-        <div role="rowgroup" className="sticky top-0 z-10 border-b border-line bg-surface">
-          <div
-            role="row"
-            aria-rowindex={1}
-            className="grid items-center gap-3 px-3 text-xs text-soft"
-            style={{ gridTemplateColumns: template, height: HEAD_PX }}
-          >
-            {selection === undefined ? null : (
-              <span role="columnheader" className="sr-only">
-                Selected
-              </span>
-            )}
-            {table.getFlatHeaders().map((header, at) => {
-              const order = header.column.getIsSorted();
-              return (
-                <span
-                  key={header.id}
-                  role="columnheader"
-                  aria-sort={order === false ? 'none' : order === 'asc' ? 'ascending' : 'descending'}
-                  className={shown[at]?.align === 'right' ? 'text-right' : ''}
-                >
-                  {header.column.getCanSort() ? (
-                    <button
-                      type="button"
-                      tabIndex={-1}
-                      className="inline-flex items-center gap-1 font-medium hover:text-ink"
-                      onClick={() => header.column.toggleSorting()}
-                    >
-                      {shown[at]?.header}
-                      {order === false ? null : <Icon name={order === 'asc' ? 'up' : 'down'} />}
-                    </button>
-                  ) : (
-                    <span className="font-medium">{shown[at]?.header}</span>
-                  )}
-                </span>
-              );
-            })}
-          </div>
-        </div>
+        <TableHead table={table} columns={shown} template={template} hasSelection={selection !== undefined} />
         <div role="rowgroup" className="relative" style={{ height: virtual.getTotalSize() }}>
           {items.map(({ index, start }) => {
             const row = ordered[index];
@@ -179,6 +130,82 @@ export function DataTable<Row extends object>(options: Options<Row>) {
         </div>
       </div>
       {foot}
+    </div>
+  );
+}
+
+/** The rows in the order that somebody asked for. */
+function useRows<Row extends object>(
+  rows: readonly Row[],
+  columns: readonly TableColumn<Row>[],
+  keyOf: (row: Row) => string,
+) {
+  const definitions = useMemo(() => {
+    const helper = createColumnHelper<typeof features, Row>();
+    return columns.map((column) =>
+      helper.accessor((row: Row): unknown => column.sortBy?.(row) ?? '', {
+        id: column.id,
+        header: column.header,
+        sortFn: 'basic',
+        enableSorting: column.sortBy !== undefined,
+      }),
+    );
+  }, [columns]);
+  return useTable({ features, columns: definitions, data: rows, getRowId: keyOf });
+}
+
+type TableOf<Row extends object> = ReturnType<typeof useRows<Row>>;
+
+function TableHead<Row extends object>({
+  table,
+  columns,
+  template,
+  hasSelection,
+}: {
+  readonly table: TableOf<Row>;
+  readonly columns: readonly TableColumn<Row>[];
+  readonly template: string;
+  readonly hasSelection: boolean;
+}) {
+  return (
+    <div role="rowgroup" className="sticky top-0 z-10 border-b border-line bg-surface">
+      <div
+        role="row"
+        aria-rowindex={1}
+        className="grid items-center gap-3 px-3 text-xs text-soft"
+        style={{ gridTemplateColumns: template, height: HEAD_PX }}
+      >
+        {hasSelection ? (
+          <span role="columnheader" className="sr-only">
+            Selected
+          </span>
+        ) : null}
+        {table.getFlatHeaders().map((header, at) => {
+          const order = header.column.getIsSorted();
+          return (
+            <span
+              key={header.id}
+              role="columnheader"
+              aria-sort={order === false ? 'none' : order === 'asc' ? 'ascending' : 'descending'}
+              className={columns[at]?.align === 'right' ? 'text-right' : ''}
+            >
+              {header.column.getCanSort() ? (
+                <button
+                  type="button"
+                  tabIndex={-1}
+                  className="inline-flex items-center gap-1 font-medium hover:text-ink"
+                  onClick={() => header.column.toggleSorting()}
+                >
+                  {columns[at]?.header}
+                  {order === false ? null : <Icon name={order === 'asc' ? 'up' : 'down'} />}
+                </button>
+              ) : (
+                <span className="font-medium">{columns[at]?.header}</span>
+              )}
+            </span>
+          );
+        })}
+      </div>
     </div>
   );
 }
