@@ -42,7 +42,9 @@ function checkEdge(file: string, target: string): Finding[] {
     return isOther ? say(`the feature ${own} may not know its sibling ${theirs}`) : [];
   }
   if (!rule.includes(goal)) return say(`${home} may not import ${goal} (${target})`);
-  return target === posix.join(ROOT, goal, 'index.ts') || target === posix.join(ROOT, goal, 'table/index.ts')
+  return target === posix.join(ROOT, goal, 'index.ts') ||
+    target === posix.join(ROOT, goal, 'table/index.ts') ||
+    target === posix.join(ROOT, goal, 'chart/index.ts')
     ? []
     : say(`${target} is inside ${goal}; import its door instead`);
 }

@@ -1,61 +1,87 @@
-import { Menu } from '@base-ui/react/menu';
+import { Dialog } from '@base-ui/react/dialog';
 import { problemOf, signOut, useCall } from '../api/index.ts';
-import { Icon, type Theme, theme, toast } from '../ui/index.ts';
+import { Button, Facts, Icon, IconButton, Mono, type Theme, theme, timeStyle, toast } from '../ui/index.ts';
 
 /** Who one is to the server, and how the page looks. */
 export function CallerMenu() {
   const { data } = useCall('caller.get', {}, { staleMs: 60_000 });
-  const chosen = theme.use();
   const leave = () => {
     signOut().catch((error: unknown) => {
       const { title, remedy } = problemOf(error);
       toast(`You are still signed in: ${title}`, { description: remedy, tone: 'danger' });
     });
   };
-  const name = data?.person?.email ?? data?.person?.subject ?? data?.name ?? 'Who you are';
+  const person = data?.person;
+  const name = person?.email ?? person?.subject ?? data?.name ?? 'Who you are';
   return (
-    <Menu.Root>
-      <Menu.Trigger className="flex min-w-0 items-center gap-1.5 rounded-md px-2 py-1.5 text-sm text-soft hover:bg-hover hover:text-ink">
+    <Dialog.Root>
+      <Dialog.Trigger
+        aria-label={`${name}: who you are, and how this looks`}
+        className="flex min-w-0 items-center gap-1.5 rounded-md px-2 py-1.5 text-sm text-soft hover:bg-hover hover:text-ink"
+      >
         <Icon name="user" />
-        <span className="sr-only max-w-28 truncate md:not-sr-only">{name}</span>
-      </Menu.Trigger>
-      <Menu.Portal>
-        <Menu.Positioner side="top" align="start" sideOffset={6} className="z-50">
-          <Menu.Popup className="w-64 rounded-md border border-line bg-raised py-1 text-sm shadow-lg">
-            <div className="px-3 py-2">
-              <p className="font-medium break-words">{name}</p>
-              <p className="text-xs break-words text-soft">
-                {data?.person === undefined ? data?.kind : `by ${data.person.issuer}`}
-              </p>
-            </div>
-            <Menu.RadioGroup
-              value={chosen}
-              onValueChange={(value: Theme) => theme.set(value)}
-              className="border-y border-line py-1"
-            >
-              {THEMES.map(([value, word, icon]) => (
-                <Menu.RadioItem key={value} value={value} closeOnClick={false} className={ITEM}>
-                  <Icon name={icon} />
-                  <span className="grow">{word}</span>
-                  <Menu.RadioItemIndicator>
-                    <Icon name="check" />
-                  </Menu.RadioItemIndicator>
-                </Menu.RadioItem>
-              ))}
-            </Menu.RadioGroup>
-            <Menu.Item className={`${ITEM} mt-1`} onClick={leave}>
-              Sign out
-            </Menu.Item>
-          </Menu.Popup>
-        </Menu.Positioner>
-      </Menu.Portal>
-    </Menu.Root>
+        <span className="hidden max-w-24 truncate md:inline">{name}</span>
+      </Dialog.Trigger>
+      <Dialog.Portal>
+        <Dialog.Backdrop className="fixed inset-0 z-50 bg-shade" />
+        <Dialog.Popup className="fixed top-[10vh] left-1/2 z-50 flex w-[min(26rem,calc(100vw-1rem))] -translate-x-1/2 flex-col gap-4 rounded-lg border border-line bg-raised p-4 shadow-2xl">
+          <div className="flex items-center">
+            <Dialog.Title className="grow text-base">You</Dialog.Title>
+            <Dialog.Close render={<IconButton icon="close" label="Close" />} />
+          </div>
+          <Facts
+            of={[
+              ['Name', <Mono wrap>{name}</Mono>],
+              ['Vouched for by', person === undefined ? undefined : <Mono wrap>{person.issuer}</Mono>],
+              ['Groups', person === undefined || person.groups.length === 0 ? undefined : person.groups.join(', ')],
+              ['In the record', data === undefined ? undefined : <Mono wrap>{data.name}</Mono>],
+            ]}
+          />
+          <Choice name="Looks" value={theme.use()} of={THEMES} onChoose={(value: Theme) => theme.set(value)} />
+          <Choice name="Times" value={timeStyle.use()} of={TIMES} onChoose={timeStyle.set} />
+          <Button onClick={leave}>Sign out</Button>
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
   );
 }
 
-const ITEM = 'flex cursor-pointer items-center gap-2 px-3 py-1.5 outline-none data-highlighted:bg-hover';
+function Choice<Value extends string>({
+  name,
+  value,
+  of,
+  onChoose,
+}: {
+  readonly name: string;
+  readonly value: Value;
+  readonly of: readonly (readonly [value: Value, word: string])[];
+  readonly onChoose: (value: Value) => void;
+}) {
+  return (
+    <fieldset className="flex flex-wrap items-center gap-x-4 gap-y-1 text-sm">
+      <legend className="mb-1 text-xs font-medium text-soft">{name}</legend>
+      {of.map(([one, word]) => (
+        <label key={one} className="flex items-center gap-1.5">
+          <input
+            type="radio"
+            name={name}
+            checked={one === value}
+            onChange={() => onChoose(one)}
+            className="accent-accent"
+          />
+          {word}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
 const THEMES = [
-  ['system', 'As the system', 'system'],
-  ['light', 'Light', 'sun'],
-  ['dark', 'Dark', 'moon'],
+  ['system', 'as the system'],
+  ['light', 'light'],
+  ['dark', 'dark'],
+] as const;
+const TIMES = [
+  ['relative', 'how long ago'],
+  ['absolute', 'as they are'],
 ] as const;

@@ -1,4 +1,5 @@
 import type { ConsolePage } from '../page/index.ts';
+import { page as overview } from './overview/page.ts';
 
 const found = import.meta.glob<{ readonly page?: ConsolePage; readonly pages?: readonly ConsolePage[] }>(
   '../features/*/page.ts',
@@ -8,10 +9,13 @@ const found = import.meta.glob<{ readonly page?: ConsolePage; readonly pages?: r
 );
 
 /** All pages, of whatever feature. */
-export const pages: readonly ConsolePage[] = Object.values(found).flatMap(({ page, pages: several = [] }) => [
-  ...(page === undefined ? [] : [page]),
-  ...several,
-]);
+export const pages: readonly ConsolePage[] = [
+  overview,
+  ...Object.values(found).flatMap(({ page, pages: several = [] }) => [
+    ...(page === undefined ? [] : [page]),
+    ...several,
+  ]),
+];
 
 /** Those that the navigation has, group by group. */
 export const navigation = (['Now', 'Look', 'Who', 'Rules', 'Setup'] as const).map((group) => ({

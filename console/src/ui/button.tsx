@@ -48,9 +48,7 @@ export function CommandText({ children }: { readonly children: string }) {
   };
   return (
     <span className="inline-flex max-w-full items-center gap-1 rounded-md border border-line bg-page py-0.5 pr-0.5 pl-2">
-      <code className="min-w-0 overflow-x-auto font-mono text-[0.92em] whitespace-nowrap" tabIndex={-1}>
-        {children}
-      </code>
+      <code className="min-w-0 font-mono text-[0.92em] break-words whitespace-pre-wrap">{children}</code>
       <IconButton icon={isCopied ? 'check' : 'copy'} label={isCopied ? 'Copied' : 'Copy the command'} onClick={copy} />
     </span>
   );

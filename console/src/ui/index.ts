@@ -4,6 +4,8 @@
  * It promises that all of it is reached by keyboard, holds in light and dark and at any width, and that a text of a stranger is shown as the text it is.
  * It must not know the server or any page.
  */
+
+export { AttentionItem } from './attention.tsx';
 export { Button, CommandText, IconButton } from './button.tsx';
 export { ConfirmDialog, Drawer } from './dialog.tsx';
 export { Field, FilterBar, type FilterField, SelectField, TextAreaField, TextField } from './fields.tsx';

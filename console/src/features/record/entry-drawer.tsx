@@ -60,11 +60,6 @@ function Entry({ item, view }: { readonly item: RecordItem; readonly view: Entry
         {outcome === undefined ? null : <Badge tone={outcome[1]}>{outcome[0]}</Badge>}
         {timeMs === undefined ? null : <Time at={timeMs} />}
       </p>
-      {shape === undefined ? null : (
-        <div className="rounded-md border border-line bg-page p-2">
-          <Mono wrap>{shape}</Mono>
-        </div>
-      )}
       <Facts
         of={[
           ['Identity', <Filter key="v" name="identity" value={view.actor} />],
@@ -74,6 +69,7 @@ function Entry({ item, view }: { readonly item: RecordItem; readonly view: Entry
           ['Reached', objects.length === 0 ? undefined : <Mono wrap>{objects.join('\n')}</Mono>],
           ['Masked', masks.length === 0 ? undefined : <Mono wrap>{masks.join('\n')}</Mono>],
           ['Policies', policies.length === 0 ? undefined : <Several key="v" name="policy" values={policies} />],
+          ['Shape', shape === undefined ? undefined : <Filter name="shape" value={shape} />],
           ['Code', view.code === undefined ? undefined : <Filter name="code" value={view.code} />],
           ['Took', durationMs === undefined ? undefined : formatDuration(durationMs)],
           ['Items', items === undefined ? undefined : formatCount(items)],

@@ -62,9 +62,9 @@ export function viewOf({ entry }: Pick<RecordItem, 'entry'>): EntryView {
 /** What it was about in a few words. */
 export function summaryOf(view: EntryView): string {
   const { shape, objects, reason, status, kind, detail } = view;
-  if (shape !== undefined) return shape;
   if (objects.length > 0) return objects.join(', ');
   if (reason !== undefined) return reason;
+  if (shape !== undefined) return `shape ${shape}`;
   if (status !== undefined) return status;
   return text(detail['endpoint']) ?? text(detail['ended']) ?? text(detail['found']) ?? kind;
 }

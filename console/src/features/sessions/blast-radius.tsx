@@ -1,5 +1,5 @@
 import { formatDuration, Mono, plural } from '../../ui/index.ts';
-import { blastOf, keyOfSession, type Session } from './session.ts';
+import { blastOf, doingText, keyOfSession, type Session } from './session.ts';
 
 /** Who and what is hit, before anything is done. */
 export function BlastRadius({ sessions }: { readonly sessions: readonly Session[] }) {
@@ -24,7 +24,7 @@ export function BlastRadius({ sessions }: { readonly sessions: readonly Session[
             {busy.slice(0, SHOWN_MAX).map((session) => (
               <li key={keyOfSession(session)} className="flex gap-2">
                 <span className="min-w-0 grow">
-                  <Mono>{session.current?.shape ?? ''}</Mono>
+                  <Mono>{session.current === undefined ? '' : doingText(session.current)}</Mono>
                 </span>
                 <span className="whitespace-nowrap text-soft">
                   for {formatDuration(session.current?.durationMs ?? 0)}

@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router';
 import { Badge, Button, Drawer, Facts, formatBytes, formatCount, formatDuration, Mono, Time } from '../../ui/index.ts';
-import type { Session } from './session.ts';
+import { doingText, type Session } from './session.ts';
 
 /** One session: who it is, what it does, and what one can do about it. */
 export function SessionDrawer({
@@ -113,7 +113,7 @@ function Doing({ session: { current, last } }: { readonly session: Session }) {
         <span className="text-soft">{formatDuration(operation.durationMs)}</span>
       </p>
       <div className="rounded-md border border-line bg-page p-2">
-        <Mono wrap>{operation.shape}</Mono>
+        <Mono wrap>{doingText(operation)}</Mono>
       </div>
     </section>
   );

@@ -30,6 +30,11 @@ export function questionOf(filters: Filters): {
   return { question, wrong };
 }
 
+/** What it does: as policies name it, and the digest that operations of one shape have in common. */
+export function doingText({ action, shape }: NonNullable<Session['current']>): string {
+  return shape === '' ? action : `${action} · shape ${shape}`;
+}
+
 /** What ending these ends: counted by what people know, before it is done. */
 export function blastOf(sessions: readonly Session[]) {
   return {

@@ -20,7 +20,7 @@ import {
 import { DataTable, type TableColumn } from '../../ui/table/index.ts';
 import { EndDialog } from './end-dialog.tsx';
 import { QuarantineDialog } from './quarantine-dialog.tsx';
-import { keyOfSession, questionOf, type Session } from './session.ts';
+import { doingText, keyOfSession, questionOf, type Session } from './session.ts';
 import { SessionDrawer } from './session-drawer.tsx';
 import { useSessions } from './use-sessions.ts';
 
@@ -238,7 +238,7 @@ function Doing({ session: { current, last } }: { readonly session: Session }) {
     <span className="flex min-w-0 items-center gap-2">
       {current === undefined ? null : <Badge tone="accent">{formatDuration(current.durationMs)}</Badge>}
       <span className="min-w-0">
-        <Mono>{operation.shape}</Mono>
+        <Mono>{doingText(operation)}</Mono>
       </span>
     </span>
   );

@@ -176,8 +176,8 @@ function TableHead<Row extends object>({
         style={{ gridTemplateColumns: template, height: HEAD_PX }}
       >
         {hasSelection ? (
-          <span role="columnheader" className="sr-only">
-            Selected
+          <span role="columnheader">
+            <span className="sr-only">Selected</span>
           </span>
         ) : null}
         {table.getFlatHeaders().map((header, at) => {
