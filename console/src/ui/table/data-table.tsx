@@ -236,7 +236,6 @@ function TableRow<Row extends object>({
   const isSelected = selection?.has(rowKey) === true;
   return (
     // biome-ignore lint/a11y/useKeyWithClickEvents: the grid around it takes the keys of its active row
-    // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is active
     <div
       role="row"
       id={domId}
