@@ -10,7 +10,12 @@ import {
   sleep,
   type Timer,
 } from '../std/index.ts';
-import { type RevocationFeedReason, type RevocationUpdate, verifyRevocationUpdate } from '../wire/revocations/index.ts';
+import {
+  type RevocationFeedReason,
+  type RevocationUpdate,
+  revocationFeed,
+  verifyRevocationUpdate,
+} from '../wire/revocations/index.ts';
 import { KnownRevocationsError } from './errors.ts';
 import type { KeptRevocations } from './kept-revocations.ts';
 import type { KnownRevocations } from './known-revocations.ts';
@@ -31,7 +36,14 @@ export interface WatchRequest {
   readonly incarnation: string;
   readonly sequence: number;
   readonly mark: string;
+  /** What this version reads. */
+  readonly format: number;
 }
+
+/** What a server is told once a state is in effect; the nonce is that of the stream which brought it. */
+export type Acknowledgement = Pick<RevocationState, 'incarnation' | 'sequence' | 'mark'> & {
+  readonly nonce: Uint8Array;
+};
 
 export interface RevocationWatchDeps {
   readonly clock: Clock;
@@ -44,7 +56,7 @@ export interface RevocationWatchDeps {
   authorities(): readonly JwtAuthority[] | undefined;
   open(request: WatchRequest, signal: AbortSignal): AsyncIterable<RevocationUpdate>;
   /** Tells that server. @throws RpcError */
-  acknowledge(state: Pick<RevocationState, 'incarnation' | 'sequence'>, signal: AbortSignal): Promise<void>;
+  acknowledge(word: Acknowledgement, signal: AbortSignal): Promise<void>;
   /** Resolves once nothing that ends by what is known runs any more. */
   inEffect(signal: AbortSignal): Promise<void>;
   /** Of what a stream ended with: the server knows nothing of revocations. It is asked seldom then: it may be replaced by one that does. */
@@ -70,13 +82,11 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
   /** One stream. @throws what it ends with */
   const follow = async (taken: () => void): Promise<void> => {
     const end = followAbort(stop.signal);
+    const nonce = random.bytes(NONCE_BYTES);
     const acks = createAcks({
-      ...deps,
-      signal: end.signal,
-      keep: disk.keep,
+      ...{ ...deps, nonce, signal: end.signal, keep: disk.keep },
       told: (sequence) => (acknowledged = sequence),
     });
-    const nonce = random.bytes(NONCE_BYTES);
     const { incarnation = '', sequence = 0, mark = '' } = known.state ?? {};
     const age = createAge(clock);
     let silence: Timer | undefined;
@@ -88,7 +98,10 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
     listen();
     try {
       let count = 0;
-      for await (const update of deps.open({ nonce, incarnation, sequence, mark }, end.signal)) {
+      for await (const update of deps.open(
+        { nonce, incarnation, sequence, mark, format: revocationFeed.format },
+        end.signal,
+      )) {
         const { state, isHeartbeat } = verify(deps, update, { nonce, count });
         known.take(state, age.saidAt(state.issuedAtMs));
         taken();
@@ -218,11 +231,12 @@ function createAge(clock: Clock) {
 function createAcks(
   deps: Pick<RevocationWatchDeps, 'clock' | 'log' | 'inEffect' | 'acknowledge'> & {
     readonly signal: AbortSignal;
+    readonly nonce: Uint8Array;
     keep(state: RevocationState): Promise<void>;
     told(sequence: number): void;
   },
 ) {
-  const { clock, log, signal } = deps;
+  const { clock, log, signal, nonce } = deps;
   let wanted: RevocationState | undefined;
   let working: Promise<void> | undefined;
   const work = async () => {
@@ -230,7 +244,8 @@ function createAcks(
       const state = wanted;
       try {
         await Promise.all([deps.keep(state), raceAbort(deps.inEffect(signal), signal)]);
-        await deps.acknowledge(state, signal);
+        const { incarnation, sequence, mark } = state;
+        await deps.acknowledge({ incarnation, sequence, mark, nonce }, signal);
         deps.told(state.sequence);
         failures = 0;
         if (wanted === state) wanted = undefined;

@@ -11,7 +11,7 @@ export interface RevocationFacts {
   readonly process?: { readonly pid: number; readonly startTime?: string | undefined } | undefined;
   /** SHA-256 of its public key, as in `RevocationSubject`. */
   readonly thumbprint?: string | undefined;
-  /** Of each entry of the identity, or what they agree on. */
+  /** What the entries of the identity agree on: for a label whose members a server of an earlier version does not tell. */
   readonly labels?: readonly Readonly<Record<string, string>>[] | undefined;
 }
 
@@ -61,7 +61,7 @@ export function createRevocationIndex(revocations: readonly Revocation[]): Revoc
 }
 
 /** By what it is looked for: whether it holds, is seen then. */
-function namesOf({ subject }: Revocation): readonly string[] {
+function namesOf({ subject, members = [] }: Revocation): readonly string[] {
   switch (subject.kind) {
     case 'identity':
       return [`identity ${subject.spiffeId}`];
@@ -73,7 +73,10 @@ function namesOf({ subject }: Revocation): readonly string[] {
     case 'key':
       return [`key ${subject.thumbprint}`];
     case 'label':
-      return [`label ${JSON.stringify([subject.name, subject.value])}`];
+      return [
+        `label ${JSON.stringify([subject.name, subject.value])}`,
+        ...members.map((spiffeId) => `identity ${spiffeId}`),
+      ];
     default:
       return subject satisfies never;
   }

@@ -13,7 +13,7 @@ export type RevocationSubject =
   | { readonly kind: 'instance'; readonly nodeId: string; readonly pid: number; readonly startTime: string }
   /** Every certificate of one public key: SHA-256 of its PKIX DER (SubjectPublicKeyInfo), 64 hex digits in small letters. */
   | { readonly kind: 'key'; readonly thumbprint: string }
-  /** Every identity that has an entry with that label. */
+  /** Every identity that has an entry with that label, or has had one since: see `members`. */
   | { readonly kind: 'label'; readonly name: string; readonly value: string };
 
 /** `revoked`: nothing is signed, and every use is refused. `quarantined`: no new session but what `allow` names. */
@@ -28,6 +28,8 @@ export interface Revocation {
   readonly allow: readonly string[];
   /** What becomes of sessions that run. */
   readonly running: 'end' | 'keep';
+  /** Of a label: SPIFFE IDs of all identities that have had an entry with it since, in the order in which they came. They stay until it is lifted. */
+  readonly members?: readonly string[];
   /** One line; may be empty. */
   readonly reason: string;
   /** Who did it, as ledgers name them. */
@@ -122,16 +124,20 @@ export function parseRevocationSubject(value: unknown): RevocationSubject {
  */
 export function parseRevocation(value: unknown): Revocation {
   const given = record(value, 'a revocation');
-  only(given, ['id', 'subject', 'mode', 'allow', 'running', 'reason', 'by', 'sequence', 'atMs']);
+  only(given, ['id', 'subject', 'mode', 'allow', 'running', 'members', 'reason', 'by', 'sequence', 'atMs']);
   const { mode, running } = given;
   if (mode !== 'revoked' && mode !== 'quarantined')
     throw new InvalidRevocation('the mode is either revoked or quarantined');
   if (running !== 'end' && running !== 'keep') throw new InvalidRevocation('sessions that run either end or are kept');
   const sequence = numberIn(given, 'sequence', Number.MAX_SAFE_INTEGER);
   if (sequence === 0) throw new InvalidRevocation('the sequence of a revocation is 1 or more');
+  const subject = parseRevocationSubject(given['subject']);
+  const { members } = given;
+  if (members !== undefined && subject.kind !== 'label') throw new InvalidRevocation('only a label has members');
   return {
     id: lineIn(given, 'id', revocationLimits.id),
-    subject: parseRevocationSubject(given['subject']),
+    subject,
+    ...(members === undefined ? {} : { members: parseRevocationMembers(members) }),
     ...{ mode, allow: parseRevocationActions(given['allow'], mode), running },
     reason: lineIn(given, 'reason', revocationLimits.reason, 0),
     by: lineIn(given, 'by', revocationLimits.by, 0),
@@ -149,6 +155,14 @@ export function parseRevocationActions(value: unknown, mode: RevocationMode): re
     if (typeof action !== 'string' || action.length > revocationLimits.action || !ACTION.test(action))
       throw new InvalidRevocation('an action is named as policies do, such as postgres:select');
   return [...new Set(value as string[])].sort(); // Each was just seen to be one.
+}
+
+/** Checks the identities that belong to a label; each once, in their order. @throws InvalidRevocation */
+export function parseRevocationMembers(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw new InvalidRevocation('members is a list of SPIFFE IDs');
+  const members = value.map((uri: unknown) => spiffeIdIn({ member: uri }, 'member'));
+  if (new Set(members).size < members.length) throw new InvalidRevocation('a member is there once');
+  return members;
 }
 
 /** One text for equal subjects, and for equal ones only. */

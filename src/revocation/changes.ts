@@ -5,13 +5,13 @@ import {
   parseRevocation,
   type Revocation,
   type RevocationSubject,
-  revocationLimits,
   revocationSubjectKey,
 } from '../model/index.ts';
 import { formatTime } from '../std/index.ts';
 import { databaseMs } from '../store/index.ts';
 import { standingOf } from './effect.ts';
 import { RevocationError } from './errors.ts';
+import { checkRoom, insertMembers, TOPIC_CHANGED } from './label-members.ts';
 import type { RevocationTables } from './migrations.ts';
 import type { RevocationsDeps } from './revocations.ts';
 import { readHead, readStanding, takeSequence } from './rows.ts';
@@ -20,7 +20,7 @@ import type { RevocationRequest, Revocations, StandingRevocation } from './types
 /** Creates what changes the revocations that stand, one change after another; `changed` reads what was changed, before whoever asked is told. */
 export function createChanges(
   deps: RevocationsDeps,
-  { topic, changed }: { readonly topic: string; readonly changed: () => Promise<unknown> },
+  changed: () => Promise<unknown>,
 ): Pick<Revocations, 'add' | 'lift' | 'restart'> {
   const { store, clock, random } = deps;
   const newName = () => random.bytes(16).toString('hex');
@@ -33,9 +33,12 @@ export function createChanges(
           const sequence = await takeSequence(trx, { mark });
           const revocation = parsed({ id, ...request, by, sequence, atMs });
           await insertRow(trx, revocation, atMs + lifeMs);
+          const { subject } = revocation;
+          const members = subject.kind === 'label' ? await deps.labelled(trx, subject) : undefined;
+          if (members !== undefined) await insertMembers(trx, id, { members, sequence });
           await checkRoom(trx);
-          effects.notify(topic, '');
-          return { ...revocation, latestExpiryMs: atMs + lifeMs };
+          effects.notify(TOPIC_CHANGED, '');
+          return { ...revocation, ...(members?.length ? { members } : {}), latestExpiryMs: atMs + lifeMs };
         },
         { order: ORDER },
       );
@@ -56,7 +59,8 @@ export function createChanges(
           await takeSequence(trx, { mark });
           await trx.deleteFrom('revocation_standing').where('id', '=', id).execute();
           await trx.deleteFrom('revocation_effects').where('revocation', '=', id).execute();
-          effects.notify(topic, '');
+          await trx.deleteFrom('revocation_members').where('revocation', '=', id).execute();
+          effects.notify(TOPIC_CHANGED, '');
           return found;
         },
         { order: ORDER },
@@ -70,7 +74,7 @@ export function createChanges(
         async (trx, effects) => {
           const { incarnation, follows } = await readHead(trx);
           const all = [incarnation, ...(JSON.parse(follows) as string[])].slice(0, FOLLOWED_MAX); // Written below alone.
-          effects.notify(topic, '');
+          effects.notify(TOPIC_CHANGED, '');
           return takeSequence(trx, { ...next, follows: all });
         },
         { order: ORDER },
@@ -124,23 +128,6 @@ async function insertRow(trx: Kysely<RevocationTables>, revocation: Revocation, 
     .execute();
 }
 
-/** What stands has to fit into one message to each verifier. @throws RevocationError ERR_REVOCATION_LIMIT */
-async function checkRoom(trx: Kysely<RevocationTables>): Promise<void> {
-  const rows = await trx
-    .selectFrom('revocation_standing')
-    .select(({ fn }) => [
-      fn.countAll<number | string>().as('count'),
-      fn.sum<number | string>(fn('octet_length', ['told'])).as('bytes'),
-    ])
-    .executeTakeFirstOrThrow();
-  const { standing, bytes } = revocationLimits;
-  if (Number(rows.count) > standing || Number(rows.bytes) > bytes)
-    throw new RevocationError(
-      'ERR_REVOCATION_LIMIT',
-      `${standing} revocations may stand at once, of ${bytes} bytes together`,
-    );
-}
-
 /** Of all that changes what stands: one after another. */
-const ORDER = 'revocation';
+export const ORDER = 'revocation';
 const FOLLOWED_MAX = 16;

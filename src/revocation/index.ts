@@ -10,7 +10,14 @@
 export { endpoints, type RevocationEndpointNeeds } from './endpoints.ts';
 export { errorTable, RevocationError } from './errors.ts';
 export { createRevocationFeed, type RevocationFeed, type RevocationStream } from './feed.ts';
-export { revocationMigrations } from './migrations.ts';
+export {
+  createLabelMembers,
+  type FindLabelled,
+  type LabelledIdentity,
+  type LabelMembers,
+  type LabelMembersDeps,
+} from './label-members.ts';
+export { type RevocationTables, revocationLaterMigrations, revocationMigrations } from './migrations.ts';
 export { createRevocations, type RevocationsDeps, type StandingSource } from './revocations.ts';
 export type {
   KnownVerifiers,

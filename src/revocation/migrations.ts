@@ -60,6 +60,32 @@ export const revocationMigrations: readonly Migration[] = [
   },
 ];
 
+/** Those that came later; each server has them after all others. */
+export const revocationLaterMigrations: readonly Migration[] = [
+  {
+    name: '0002-revocation-members',
+    async up(db) {
+      await db.schema
+        .createTable('revocation_members')
+        .addColumn('revocation', 'text', (column) => column.notNull())
+        .addColumn('spiffe_id', 'text', (column) => column.notNull())
+        .addColumn('sequence', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('revocation_members_key', ['revocation', 'spiffe_id'])
+        .execute();
+    },
+  },
+  {
+    name: '0003-revocation-streams',
+    async up(db) {
+      for (const column of ['stream', 'public_key'])
+        await db.schema
+          .alterTable('revocation_verifiers')
+          .addColumn(column, 'text', (of) => of.notNull().defaultTo(''))
+          .execute();
+    },
+  },
+];
+
 /** The tables, as kysely sees them. Times are epoch milliseconds by the clock of the database. */
 export interface RevocationTables {
   /** One row, made by the first server. */
@@ -76,6 +102,8 @@ export interface RevocationTables {
     latest_expiry_ms: number;
     told: string;
   };
+  /** Identities that belong to a revocation of a label; `sequence`: of the state since which they do. */
+  revocation_members: { revocation: string; spiffe_id: string; sequence: number };
   revocation_verifiers: VerifierRow;
   /** How long each took, of revocations that were new when it had them in effect. */
   revocation_effects: VerifierKey & { revocation: string; after_ms: number };
@@ -98,6 +126,10 @@ export interface VerifierRow extends VerifierKey {
   seen_ms: number;
   fresh_for_ms: number;
   then_refuses: number;
+  /** Its newest stream: SHA-256 of the nonce, in hex; empty of one that says none with its word. */
+  stream: string;
+  /** Which its connection has proven: SHA-256, in hex. */
+  public_key: string;
   /** What is in effect there. */
   incarnation: string;
   sequence: number;

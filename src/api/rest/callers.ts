@@ -58,7 +58,7 @@ export function createCallers(deps: {
 
   const principalOf = createIdentityPrincipal(deps);
   const identityOf = (id: SpiffeId): Principal => {
-    deps.revocations.refuseUse(factsOf({ id }, deps.registration), 'operating');
+    deps.revocations.refuseUse(factsOf({ id }), 'operating');
     return principalOf(id);
   };
 
@@ -78,7 +78,7 @@ export function createCallers(deps: {
     const verdict = verifyPeer(deps, { peer, state });
     if (!verdict.ok) throw unknown(`the certificate is no X.509-SVID that is good here: ${verdict.reason}`);
     const { id, serial } = verdict;
-    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
+    deps.revocations.refuseUse(factsOf(verdict), 'operating');
     if (!isAgent(id)) return identityOf(id);
     const standing = await nodes.checkSerial(id, serial);
     if (standing === 'current' || standing === 'promoted') return { kind: 'node', id };
