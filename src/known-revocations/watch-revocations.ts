@@ -90,10 +90,9 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
     const { incarnation = '', sequence = 0, mark = '' } = known.state ?? {};
     const age = createAge(clock);
     let silence: Timer | undefined;
-    const silent = () => end.abort(new KnownRevocationsError('ERR_REVOCATIONS_SILENT', SILENT));
     const listen = () => {
       silence?.cancel();
-      silence = clock.after(SILENT_MS_MAX, silent);
+      silence = clock.after(SILENT_MS_MAX, () => end.abort(silent()));
     };
     listen();
     try {
@@ -156,8 +155,13 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
     async stop() {
       stop.abort();
       await running;
+      await disk.over(); // The file is somebody else's then.
     },
   };
+}
+
+function silent(): KnownRevocationsError {
+  return new KnownRevocationsError('ERR_REVOCATIONS_SILENT', SILENT);
 }
 
 function isRefusal(error: unknown): boolean {
@@ -182,6 +186,32 @@ function verify(
 function createDisk({ log, kept }: Pick<RevocationWatchDeps, 'log' | 'kept'>) {
   let problem: unknown;
   let state: RevocationState | undefined;
+  let writing: Promise<void> | undefined;
+  let queued: { state: RevocationState; readonly done: Promise<void> } | undefined;
+  const write = async (next: RevocationState): Promise<void> => {
+    if (state?.incarnation === next.incarnation && state.sequence === next.sequence) return;
+    try {
+      await kept.write(next);
+      state = next;
+      problem = undefined;
+    } catch (error) {
+      if (problem === undefined) log.error('revocations.not_kept', { error });
+      problem = error;
+      throw error;
+    }
+  };
+  const begin = (next: RevocationState): Promise<void> => {
+    const own = write(next).finally(() => {
+      if (writing === own) writing = undefined;
+    });
+    writing = own;
+    return own;
+  };
+  const beginQueued = (): Promise<void> => {
+    const next = queued?.state;
+    queued = undefined;
+    return next === undefined ? Promise.resolve() : begin(next);
+  };
   return {
     problem: () => problem,
     async read(): Promise<RevocationState | undefined> {
@@ -194,18 +224,14 @@ function createDisk({ log, kept }: Pick<RevocationWatchDeps, 'log' | 'kept'>) {
       }
       return state;
     },
-    async keep(next: RevocationState): Promise<void> {
-      if (state?.incarnation === next.incarnation && state.sequence === next.sequence) return;
-      try {
-        await kept.write(next);
-        state = next;
-        problem = undefined;
-      } catch (error) {
-        if (problem === undefined) log.error('revocations.not_kept', { error });
-        problem = error;
-        throw error;
-      }
+    /** Resolves once it, or one that came later, is on disk; one after another, however long that takes. */
+    keep(next: RevocationState): Promise<void> {
+      if (writing === undefined) return begin(next);
+      queued ??= { state: next, done: writing.catch(() => {}).then(() => beginQueued()) };
+      queued.state = next;
+      return queued.done;
     },
+    over: async () => void (await (queued?.done ?? writing)?.catch(() => {})), // Whoever asked for it has heard.
   };
 }
 
@@ -243,7 +269,8 @@ function createAcks(
     for (let failures = 0; wanted !== undefined && !signal.aborted; ) {
       const state = wanted;
       try {
-        await Promise.all([deps.keep(state), raceAbort(deps.inEffect(signal), signal)]);
+        // A disk that hangs holds up the word, not the next stream.
+        await Promise.all([raceAbort(deps.keep(state), signal), raceAbort(deps.inEffect(signal), signal)]);
         const { incarnation, sequence, mark } = state;
         await deps.acknowledge({ incarnation, sequence, mark, nonce }, signal);
         deps.told(state.sequence);

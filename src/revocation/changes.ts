@@ -15,7 +15,7 @@ import { checkRoom, insertMembers, TOPIC_CHANGED } from './label-members.ts';
 import type { RevocationTables } from './migrations.ts';
 import type { RevocationsDeps } from './revocations.ts';
 import { readHead, readStanding, takeSequence } from './rows.ts';
-import type { RevocationRequest, Revocations, StandingRevocation } from './types.ts';
+import type { AddedRevocation, RevocationRequest, Revocations, StandingRevocation } from './types.ts';
 
 /** Creates what changes the revocations that stand, one change after another; `changed` reads what was changed, before whoever asked is told. */
 export function createChanges(
@@ -27,18 +27,24 @@ export function createChanges(
   return {
     async add(request, by) {
       const [id, mark, lifeMs] = [newName(), newName(), deps.lifeMsMax()];
-      const added = await store.transaction<RevocationTables, StandingRevocation>(
+      const added = await store.transaction<RevocationTables, AddedRevocation>(
         async (trx, effects) => {
           const atMs = await databaseMs(store, clock, trx);
+          // Whatever becomes of it: what is malformed changes nothing.
+          const wanted = parsed({ id, ...request, by, sequence: 1, atMs });
+          const replaced = await takeLooser(trx, wanted, newName());
           const sequence = await takeSequence(trx, { mark });
-          const revocation = parsed({ id, ...request, by, sequence, atMs });
+          const revocation = { ...wanted, sequence };
           await insertRow(trx, revocation, atMs + lifeMs);
           const { subject } = revocation;
-          const members = subject.kind === 'label' ? await deps.labelled(trx, subject) : undefined;
-          if (members !== undefined) await insertMembers(trx, id, { members, sequence });
+          const members = subject.kind === 'label' ? await deps.labelled(trx, subject) : [];
+          // Who belonged to the one before belongs to this.
+          const all = [...new Set([...members, ...(replaced?.members ?? [])])];
+          await insertMembers(trx, id, { members: all, sequence });
           await checkRoom(trx);
           effects.notify(TOPIC_CHANGED, '');
-          return { ...revocation, ...(members?.length ? { members } : {}), latestExpiryMs: atMs + lifeMs };
+          const more = { ...(all.length > 0 ? { members: all } : {}), ...(replaced ? { replaced: replaced.id } : {}) };
+          return { ...revocation, ...more, latestExpiryMs: atMs + lifeMs };
         },
         { order: ORDER },
       );
@@ -57,9 +63,7 @@ export function createChanges(
               `what was issued before may be valid until ${formatTime(found.latestExpiryMs)}`,
             );
           await takeSequence(trx, { mark });
-          await trx.deleteFrom('revocation_standing').where('id', '=', id).execute();
-          await trx.deleteFrom('revocation_effects').where('revocation', '=', id).execute();
-          await trx.deleteFrom('revocation_members').where('revocation', '=', id).execute();
+          await deleteRow(trx, id);
           effects.notify(TOPIC_CHANGED, '');
           return found;
         },
@@ -110,6 +114,47 @@ function checkHolds(subject: RevocationSubject): void {
       'ERR_REVOCATION_REQUEST',
       `${subject.nodeId} is no node's own SPIFFE ID, under /spire/agent/ (countersign node list); of an alias nobody is told what comes through which node`,
     );
+}
+
+/**
+ * Takes away, in the same transaction, the quarantine in whose place a stricter one of the same subject comes: nobody gets in between. What would let pass more is
+ * a lift, which not all may do who may quarantine. @throws RevocationError ERR_REVOCATION_EXISTS
+ */
+async function takeLooser(
+  trx: Kysely<RevocationTables>,
+  next: Revocation,
+  mark: string,
+): Promise<{ readonly id: string; readonly members: readonly string[] } | undefined> {
+  if (next.mode !== 'quarantined') return undefined;
+  const row = await trx
+    .selectFrom('revocation_standing')
+    .select(['id', 'told'])
+    .where('subject_key', '=', revocationSubjectKey(next.subject))
+    .where('mode', '=', next.mode)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { allow, running } = parseRevocation(JSON.parse(row.told));
+  const isLooser =
+    next.allow.some((action) => !allow.includes(action)) || (running === 'end' && next.running === 'keep');
+  if (isLooser || (next.allow.length === allow.length && next.running === running))
+    throw new RevocationError(
+      'ERR_REVOCATION_EXISTS',
+      `it is quarantined already, by ${row.id}${isLooser ? ', which lets pass less; one that lets pass more stands once that is lifted' : ''}`,
+    );
+  const members = await trx
+    .selectFrom('revocation_members')
+    .select('spiffe_id')
+    .where('revocation', '=', row.id)
+    .execute();
+  await takeSequence(trx, { mark });
+  await deleteRow(trx, row.id);
+  return { id: row.id, members: members.map(({ spiffe_id }) => spiffe_id) };
+}
+
+async function deleteRow(trx: Kysely<RevocationTables>, id: string): Promise<void> {
+  await trx.deleteFrom('revocation_standing').where('id', '=', id).execute();
+  for (const table of ['revocation_effects', 'revocation_members'] as const)
+    await trx.deleteFrom(table).where('revocation', '=', id).execute();
 }
 
 /** @throws RevocationError ERR_REVOCATION_EXISTS */

@@ -201,6 +201,30 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     expect((await revocations.list()).map(({ sequence }) => sequence)).toEqual([1, 2]);
   });
 
+  it('are made stricter in one change, which nobody gets in between, and never looser', async () => {
+    const server = await openServer('one');
+    const { revocations } = server;
+    const [select, insert] = ['postgres:select', 'postgres:insert'];
+    const first = await revocations.add(quarantine({ allow: [select, insert], running: 'keep' }), 'admin');
+    const { next, stop } = await watch(server, gateway());
+    await next();
+    const looser = [
+      quarantine({ allow: [select, insert], running: 'keep' }),
+      quarantine({ allow: [select, 'postgres:delete'] }),
+    ];
+    for (const one of looser)
+      await expect(revocations.add(one, 'admin')).rejects.toMatchObject({ code: 'ERR_REVOCATION_EXISTS' });
+    const second = await revocations.add(quarantine({ allow: [select], running: 'keep' }), 'admin');
+    const third = await revocations.add(quarantine({ allow: [select] }), 'admin');
+    expect([second.replaced, third.replaced]).toEqual([first.id, second.id]);
+    await expect(revocations.add(quarantine({ allow: [], running: 'keep' }), 'admin')).rejects.toThrow(
+      'lets pass less',
+    );
+    expect((await revocations.list()).map(({ id }) => id)).toEqual([third.id]);
+    expect((await next()).body).toMatchObject({ added: [{ id: third.id }], lifted: [first.id] });
+    await stop();
+  });
+
   it('are lifted when what was issued before is over, and a quarantine at once', async () => {
     const { revocations } = await openServer('one');
     const { id } = await revocations.add(revoke(), 'admin');
@@ -439,6 +463,14 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
       await one.registration.batchCreate([labelled('e1', WEB, { team: 'red' })]);
       expect((await next()).body).toEqual({ added: [], lifted: [] });
       await stop();
+    });
+
+    it('keep who has lost it since in a stricter quarantine that comes in the place of another', async () => {
+      const one = await openServer('one');
+      await one.registration.batchCreate([labelled('e1', WEB, { team: 'red' })]);
+      await one.revocations.add(quarantine({ subject: RED, allow: ['postgres:select'] }), 'admin');
+      await one.registration.batchDelete(['e1']);
+      expect((await one.revocations.add(quarantine({ subject: RED }), 'admin')).members).toEqual([WEB]);
     });
 
     it('refuse an entry when all that stands would be too much to tell', async () => {

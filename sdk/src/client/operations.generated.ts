@@ -807,9 +807,13 @@ export interface Operations {
         readonly by: string;
         readonly sequence: number;
         readonly at: string;
+        /** Of a label: how many identities belong to it, those that had it once included. */
+        readonly identities?: number | undefined;
         /** When all that was issued before is over: what is revoked may be lifted from then on. */
         readonly liftableFrom?: string | undefined;
       };
+      /** The quarantine in whose place a stricter one came. */
+      readonly replaced?: string | undefined;
       /** At how many it is in effect, those that refuse everything included. */
       readonly inEffect: number;
       /** At how many it may not be. */
@@ -820,7 +824,7 @@ export interface Operations {
         readonly spiffeId: string;
         /** Of a gateway. */
         readonly address?: string | undefined;
-        /** One process of a gateway. */
+        /** One process of a gateway: digits that tell it from others. */
         readonly instance?: string | undefined;
         /** `in-effect`: it has said so. `waiting`: it is connected, and has not. `unreachable`: it is not connected, or does not follow revocations. `refusing`: it has heard nothing for so long that it refuses everything. */
         readonly state: 'in-effect' | 'waiting' | 'unreachable' | 'refusing';
@@ -876,9 +880,13 @@ export interface Operations {
         readonly by: string;
         readonly sequence: number;
         readonly at: string;
+        /** Of a label: how many identities belong to it, those that had it once included. */
+        readonly identities?: number | undefined;
         /** When all that was issued before is over: what is revoked may be lifted from then on. */
         readonly liftableFrom?: string | undefined;
       };
+      /** The quarantine in whose place a stricter one came. */
+      readonly replaced?: string | undefined;
       /** At how many it is in effect, those that refuse everything included. */
       readonly inEffect: number;
       /** At how many it may not be. */
@@ -889,7 +897,7 @@ export interface Operations {
         readonly spiffeId: string;
         /** Of a gateway. */
         readonly address?: string | undefined;
-        /** One process of a gateway. */
+        /** One process of a gateway: digits that tell it from others. */
         readonly instance?: string | undefined;
         /** `in-effect`: it has said so. `waiting`: it is connected, and has not. `unreachable`: it is not connected, or does not follow revocations. `refusing`: it has heard nothing for so long that it refuses everything. */
         readonly state: 'in-effect' | 'waiting' | 'unreachable' | 'refusing';
@@ -942,6 +950,8 @@ export interface Operations {
       readonly by: string;
       readonly sequence: number;
       readonly at: string;
+      /** Of a label: how many identities belong to it, those that had it once included. */
+      readonly identities?: number | undefined;
       /** When all that was issued before is over: what is revoked may be lifted from then on. */
       readonly liftableFrom?: string | undefined;
     };
@@ -985,6 +995,8 @@ export interface Operations {
         readonly by: string;
         readonly sequence: number;
         readonly at: string;
+        /** Of a label: how many identities belong to it, those that had it once included. */
+        readonly identities?: number | undefined;
         /** When all that was issued before is over: what is revoked may be lifted from then on. */
         readonly liftableFrom?: string | undefined;
       }[];
