@@ -2,6 +2,7 @@ import type { TrustDomain } from '@countersign/sdk/identity';
 import type { Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { ServerConfig } from '../config/index.ts';
+import { endSignInsOf } from '../persons/index.ts';
 import { identitiesLabelled, type RegistrationDeps } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
 import {
@@ -56,7 +57,7 @@ export function createServerRevocation(
     nodes: () => livingNodes(deps.nodes, clock.now() / 1000),
     gateways: deps.resources.gatewayInstances,
   };
-  const revocations = createRevocations({ ...deps, known, labelled: identitiesLabelled });
+  const revocations = createRevocations({ ...deps, known, labelled: identitiesLabelled, endSignIns: endSignInsOf });
   // One server started anew is another one, whose verifiers are those that come to it.
   const server = `${config.serverId} ${random.bytes(8).toString('hex')}`;
   const verifiers = createVerifiers({ ...deps, server });

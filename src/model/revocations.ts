@@ -14,7 +14,9 @@ export type RevocationSubject =
   /** Every certificate of one public key: SHA-256 of its PKIX DER (SubjectPublicKeyInfo), 64 hex digits in small letters. */
   | { readonly kind: 'key'; readonly thumbprint: string }
   /** Every identity that has an entry with that label, or has had one since: see `members`. */
-  | { readonly kind: 'label'; readonly name: string; readonly value: string };
+  | { readonly kind: 'label'; readonly name: string; readonly value: string }
+  /** Somebody, as an issuer says it: their sign-ins at servers. */
+  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string };
 
 /** `revoked`: nothing is signed, and every use is refused. `quarantined`: no new session but what `allow` names. */
 export type RevocationMode = 'revoked' | 'quarantined';
@@ -61,6 +63,7 @@ export const revocationLimits = {
   entryId: 255,
   startTime: 64,
   label: 256,
+  person: 512,
   action: 128,
   /** How many actions of one. */
   actions: 16,
@@ -113,8 +116,14 @@ export function parseRevocationSubject(value: unknown): RevocationSubject {
         ...{ kind, name: lineIn(given, 'name', revocationLimits.label) },
         value: lineIn(given, 'value', revocationLimits.label, 0),
       };
+    case 'person':
+      only(given, ['kind', 'issuer', 'subject']);
+      return {
+        ...{ kind, issuer: lineIn(given, 'issuer', revocationLimits.identity) },
+        subject: lineIn(given, 'subject', revocationLimits.person),
+      };
     default:
-      throw new InvalidRevocation('a subject is an identity, entry, node, instance, key or label');
+      throw new InvalidRevocation('a subject is an identity, entry, node, instance, key, label or person');
   }
 }
 
@@ -185,6 +194,8 @@ export function formatRevocationSubject(subject: RevocationSubject): string {
       return `key ${subject.thumbprint}`;
     case 'label':
       return `label ${subject.name}=${subject.value}`;
+    case 'person':
+      return `person ${subject.issuer}#${subject.subject}`;
     default:
       return subject satisfies never;
   }
@@ -205,6 +216,8 @@ function partsOf(subject: RevocationSubject): readonly (string | number)[] {
       return [subject.kind, subject.thumbprint];
     case 'label':
       return [subject.kind, subject.name, subject.value];
+    case 'person':
+      return [subject.kind, subject.issuer, subject.subject];
     default:
       return subject satisfies never;
   }

@@ -35,8 +35,11 @@ export function createChanges(
           const replaced = await takeLooser(trx, wanted, newName());
           const sequence = await takeSequence(trx, { mark });
           const revocation = { ...wanted, sequence };
-          await insertRow(trx, revocation, atMs + lifeMs);
           const { subject } = revocation;
+          // Nothing of a person outlives their sign-ins, which end here.
+          const endsMs = subject.kind === 'person' ? atMs : atMs + lifeMs;
+          await insertRow(trx, revocation, endsMs);
+          if (subject.kind === 'person' && revocation.mode === 'revoked') await deps.endSignIns(trx, subject);
           const members = subject.kind === 'label' ? await deps.labelled(trx, subject) : [];
           // Who belonged to the one before belongs to this.
           const all = [...new Set([...members, ...(replaced?.members ?? [])])];
@@ -44,7 +47,7 @@ export function createChanges(
           await checkRoom(trx);
           effects.notify(TOPIC_CHANGED, '');
           const more = { ...(all.length > 0 ? { members: all } : {}), ...(replaced ? { replaced: replaced.id } : {}) };
-          return { ...revocation, ...more, latestExpiryMs: atMs + lifeMs };
+          return { ...revocation, ...more, latestExpiryMs: endsMs };
         },
         { order: ORDER },
       );
@@ -127,7 +130,7 @@ async function takeLooser(
 ): Promise<{ readonly id: string; readonly members: readonly string[] } | undefined> {
   if (next.mode !== 'quarantined') return undefined;
   const row = await trx
-    .selectFrom('revocation_standing')
+    .selectFrom(tableOf(next.subject))
     .select(['id', 'told'])
     .where('subject_key', '=', revocationSubjectKey(next.subject))
     .where('mode', '=', next.mode)
@@ -152,7 +155,8 @@ async function takeLooser(
 }
 
 async function deleteRow(trx: Kysely<RevocationTables>, id: string): Promise<void> {
-  await trx.deleteFrom('revocation_standing').where('id', '=', id).execute();
+  for (const table of ['revocation_standing', 'revocation_persons'] as const)
+    await trx.deleteFrom(table).where('id', '=', id).execute();
   for (const table of ['revocation_effects', 'revocation_members'] as const)
     await trx.deleteFrom(table).where('revocation', '=', id).execute();
 }
@@ -161,16 +165,33 @@ async function deleteRow(trx: Kysely<RevocationTables>, id: string): Promise<voi
 async function insertRow(trx: Kysely<RevocationTables>, revocation: Revocation, latestExpiryMs: number): Promise<void> {
   const { id, subject, mode, sequence, atMs } = revocation;
   const key = revocationSubjectKey(subject);
-  const same = trx.selectFrom('revocation_standing').select('id').where('subject_key', '=', key);
+  const same = trx.selectFrom(tableOf(subject)).select('id').where('subject_key', '=', key);
   const other = await same.where('mode', '=', mode).executeTakeFirst();
   if (other !== undefined) throw new RevocationError('ERR_REVOCATION_EXISTS', `it is ${mode} already, by ${other.id}`);
   await trx
-    .insertInto('revocation_standing')
+    .insertInto(tableOf(subject))
     .values({
       ...{ id, subject_key: key, mode, sequence, at_ms: atMs, latest_expiry_ms: latestExpiryMs },
       told: JSON.stringify(revocation),
     })
     .execute();
+}
+
+function tableOf({ kind }: RevocationSubject): 'revocation_standing' | 'revocation_persons' {
+  return kind === 'person' ? 'revocation_persons' : 'revocation_standing';
+}
+
+/** In the transaction in which somebody signs in. @throws RevocationError ERR_REVOCATION_REVOKED */
+export async function admitPerson<Tables>(
+  trx: Kysely<Tables>,
+  { issuer, subject }: { readonly issuer: string; readonly subject: string },
+): Promise<void> {
+  const row = await (trx as unknown as Kysely<RevocationTables>) // Whose it is, says which of the tables there are.
+    .selectFrom('revocation_persons')
+    .select('id')
+    .where('subject_key', '=', revocationSubjectKey({ kind: 'person', issuer, subject }))
+    .executeTakeFirst();
+  if (row !== undefined) throw new RevocationError('ERR_REVOCATION_REVOKED', `who signs in is revoked (${row.id})`);
 }
 
 /** Of all that changes what stands: one after another. */

@@ -81,6 +81,8 @@ async function look(
   const seen = new Set<string>();
   let isOpen = false;
   const verifiers: VerifierEffect[] = [];
+  // Whose sign-ins have ended in the store, has nothing at a verifier.
+  if (revocation.subject.kind === 'person') return { effect: { revocation, verifiers }, isOpen };
   const nodes = new Map((await readNodes()).map((node) => [node.spiffeId, node.expiresAtS * 1000]));
   for (const row of rows) {
     seen.add(keyText(row));

@@ -16,7 +16,7 @@ const closed = { additionalProperties: false } as const;
 
 const id = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Id of the revocation.' });
 const subjectFields = {
-  kind: Type.Enum(['identity', 'entry', 'node', 'instance', 'key', 'label']),
+  kind: Type.Enum(['identity', 'entry', 'node', 'instance', 'key', 'label', 'person']),
   spiffeId: Type.Optional(Type.String({ maxLength: 2048, description: 'Of an identity, and of an entry.' })),
   entryId: Type.Optional(Type.String({ maxLength: 255, description: 'Of an entry.' })),
   nodeId: Type.Optional(Type.String({ maxLength: 2048, description: 'SPIFFE ID, of a node and of an instance.' })),
@@ -27,6 +27,8 @@ const subjectFields = {
   ),
   name: Type.Optional(Type.String({ maxLength: 256, description: 'Of a label.' })),
   value: Type.Optional(Type.String({ maxLength: 256, description: 'Of a label.' })),
+  issuer: Type.Optional(Type.String({ maxLength: 2048, description: 'Of a person: who says who it is.' })),
+  subject: Type.Optional(Type.String({ maxLength: 512, description: 'Of a person: as the issuer names them.' })),
 };
 const subject = Type.Object(subjectFields, { ...closed, description: 'Whose credentials it is about.' });
 const mode = Type.Enum(['revoked', 'quarantined'], {

@@ -127,8 +127,9 @@ function streamOf(nonce: Uint8Array): string {
 
 /** A verifier of a first version takes nothing that it can't read: it finds those of a label by what it knows of labels. */
 function readableBy(format: number, standing: Standing): Standing {
-  if (format > 0) return standing;
-  const revocations = standing.state.revocations.map(({ members: _, ...one }) => one);
+  // People come to servers, not to verifiers.
+  const told = standing.state.revocations.filter(({ subject }) => subject.kind !== 'person');
+  const revocations = format > 0 ? told : told.map(({ members: _, ...one }) => one);
   return { ...standing, state: { ...standing.state, revocations } };
 }
 

@@ -7,6 +7,7 @@
  * itself. It must not know what verifiers do with it, or who may ask.
  */
 
+export { admitPerson } from './changes.ts';
 export { endpoints, type RevocationEndpointNeeds } from './endpoints.ts';
 export { errorTable, RevocationError } from './errors.ts';
 export { createRevocationFeed, type RevocationFeed, type RevocationStream } from './feed.ts';

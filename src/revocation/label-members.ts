@@ -100,8 +100,13 @@ export async function insertMembers(
 export async function checkRoom(trx: Kysely<RevocationTables>): Promise<void> {
   const { count, bytes } = await sizeOf(trx, 'revocation_standing', 'told');
   const members = await sizeOf(trx, 'revocation_members', 'spiffe_id');
+  const persons = await sizeOf(trx, 'revocation_persons', 'told');
   const limits = revocationLimits;
-  if (count <= limits.standing && bytes + members.bytes + members.count * QUOTES_BYTES <= limits.bytes) return;
+  if (
+    count + persons.count <= limits.standing &&
+    bytes + persons.bytes + members.bytes + members.count * QUOTES_BYTES <= limits.bytes
+  )
+    return;
   throw new RevocationError(
     'ERR_REVOCATION_LIMIT',
     `${limits.standing} revocations may stand at once, of ${limits.bytes} bytes together with the identities that belong to labels`,
@@ -169,10 +174,10 @@ async function addMissing(
   effects.notify(TOPIC_CHANGED, '');
 }
 
-async function sizeOf<Table extends 'revocation_standing' | 'revocation_members'>(
+async function sizeOf<Table extends 'revocation_standing' | 'revocation_persons' | 'revocation_members'>(
   trx: Kysely<RevocationTables>,
   table: Table,
-  column: Table extends 'revocation_standing' ? 'told' : 'spiffe_id',
+  column: Table extends 'revocation_members' ? 'spiffe_id' : 'told',
 ): Promise<{ readonly count: number; readonly bytes: number }> {
   const { rows } = await sql<{ count: number | string; bytes: number | string | null }>`
     select count(*) as count, sum(octet_length(${sql.ref(column)})) as bytes from ${sql.table(table)}

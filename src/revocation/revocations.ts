@@ -15,6 +15,11 @@ export interface RevocationsDeps extends LabelMembersDeps {
   readonly log: Log;
   readonly known: KnownVerifiers;
   readonly labelled: FindLabelled;
+  /** Ends the sign-ins of somebody, in that transaction. */
+  readonly endSignIns: <Tables>(
+    trx: Kysely<Tables>,
+    person: { readonly issuer: string; readonly subject: string },
+  ) => Promise<void>;
 }
 
 /** What the feed is made of. */

@@ -28,11 +28,12 @@ export async function readStanding(db: Tables): Promise<Standing> {
     .selectFrom('revocation_members')
     .select(['revocation as id', 'sequence as place', 'spiffe_id as member'])
     .select([sql<string | null>`cast(null as text)`.as('told'), sql<number | null>`cast(null as bigint)`.as('ends')]);
-  const parts = db
-    .selectFrom('revocation_standing')
-    .select(['id', 'sequence as place', sql<string | null>`cast(null as text)`.as('member')])
-    .select([sql<string | null>`told`.as('told'), sql<number | null>`latest_expiry_ms`.as('ends')])
-    .unionAll(members);
+  const partsOf = (table: 'revocation_standing' | 'revocation_persons') =>
+    db
+      .selectFrom(table)
+      .select(['id', 'sequence as place', sql<string | null>`cast(null as text)`.as('member')])
+      .select([sql<string | null>`told`.as('told'), sql<number | null>`latest_expiry_ms`.as('ends')]);
+  const parts = partsOf('revocation_standing').unionAll(partsOf('revocation_persons')).unionAll(members);
   const rows = await db
     .selectFrom('revocation_state')
     .leftJoin(parts.as('part'), (join) => join.onTrue())

@@ -5,8 +5,10 @@
 import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Revocation, RevocationState } from '../../src/model/index.ts';
+import { createPersons, endSignInsOf, type Person, personsMigrations } from '../../src/persons/index.ts';
 import { createRegistration, identitiesLabelled, registrationMigrations } from '../../src/registration/index.ts';
 import {
+  admitPerson,
   createLabelMembers,
   createRevocationFeed,
   createRevocations,
@@ -19,6 +21,7 @@ import {
   type WatchingVerifier,
 } from '../../src/revocation/index.ts';
 import {
+  codeOf,
   createSeededRandom,
   createSilentLog,
   createSystemClock,
@@ -42,7 +45,14 @@ const gateway = (over: Partial<WatchingVerifier> = {}): WatchingVerifier => ({
   ...{ kind: 'gateway', spiffeId: 'spiffe://example.org/countersign/gateway/a', address: 'a:7443', instance: 'i1' },
   ...{ freshForMs: 60_000, thenRefuses: true, ...over },
 });
-const MIGRATIONS = [...registrationMigrations, ...revocationMigrations, ...revocationLaterMigrations];
+const MIGRATIONS = [
+  ...personsMigrations,
+  ...registrationMigrations,
+  ...revocationMigrations,
+  ...revocationLaterMigrations,
+];
+const ISSUER = 'https://id.example.org';
+const RULES = { lifetimeMs: 3_600_000, idleMs: 3_600_000, from: 'address' } as const;
 const NONCE = Buffer.alloc(16);
 const NOTHING = { incarnation: '', sequence: 0, mark: '' };
 const WATCH = { state: NOTHING, stream: '', key: 'k' };
@@ -50,6 +60,15 @@ const WATCH = { state: NOTHING, stream: '', key: 'k' };
 const labelled = (id: string, spiffeId: string, labels: Record<string, string>) => ({
   ...{ id, spiffeId, parentId: NODE, selectors: [{ type: 'unix', value: `uid:${id}` }], attributes: { labels } },
 });
+
+function refusalOf(act: () => void): unknown {
+  try {
+    act();
+    return undefined;
+  } catch (error) {
+    return codeOf(error);
+  }
+}
 
 describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) => {
   let databases: Databases;
@@ -90,13 +109,20 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
         ),
     });
     const known = { nodes: async () => nodes, gateways: async () => [] };
-    const revocations = createRevocations({ ...base, known, lifeMsMax, labelled: identitiesLabelled });
+    const revocations = createRevocations({
+      ...base,
+      known,
+      lifeMsMax,
+      labelled: identitiesLabelled,
+      endSignIns: endSignInsOf,
+    });
     const verifiers = createVerifiers({ ...base, server: name });
     const sign = async ({ claims }: { claims: object }) => JSON.stringify(claims);
     const feed = createRevocationFeed({ ...base, source: revocations, verifiers, sign, trustDomain: 'example.org' });
+    const persons = createPersons({ ...base, issuer: ISSUER, admit: admitPerson }, { rules: RULES, oidc: undefined });
     services.push(registration, revocations, verifiers);
     await startAll([registration, revocations, verifiers], signal);
-    return { store, registration, revocations, verifiers, feed };
+    return { store, persons, registration, revocations, verifiers, feed };
   }
   type Server = Awaited<ReturnType<typeof openServer>>;
 
@@ -488,6 +514,52 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
       await expect(made).rejects.toMatchObject({ code: 'ERR_REVOCATION_LIMIT' });
       expect(await one.registration.get('e1')).toBeUndefined();
     });
+  });
+
+  it('of a person end their sign-ins everywhere for good, and let them in nowhere until they are lifted', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    const [ann, bob] = ['ann', 'bob'].map((subject) => ({
+      issuer: ISSUER,
+      subject,
+      email: undefined,
+      groups: [],
+      byLink: false,
+    }));
+    if (ann === undefined || bob === undefined) throw new Error('there are two');
+    const from = { kind: 'browser', address: '127.0.0.1', isUse: false } as const;
+    const signIn = ({ persons }: Server, person: Person) =>
+      persons.signIns.begin({ person, kind: 'browser', address: from.address });
+    const [hers, his] = [await signIn(one, ann), await signIn(one, bob)];
+    const watching = await watch(one, gateway());
+    await watching.next();
+    const { issuer, subject } = ann;
+    const added = await two.revocations.add(revoke({ subject: { kind: 'person', issuer, subject } }), 'admin');
+    for (const { persons, revocations } of [one, two]) {
+      expect(await persons.signIns.find(hers.secret, from)).toMatchObject({ ok: false, reason: 'unknown' });
+      expect(await persons.signIns.find(his.secret, from)).toMatchObject({ ok: true });
+      await expect.poll(() => refusalOf(() => revocations.refuseUse({ person: ann }))).toBe('ERR_REVOCATION_REVOKED');
+      revocations.refuseUse({ person: bob });
+    }
+    for (const server of [one, two])
+      await expect(signIn(server, ann)).rejects.toMatchObject({ code: 'ERR_REVOCATION_REVOKED' });
+    // Verifiers have nothing of people, and are not waited for.
+    expect((await watching.next()).body).toEqual({ added: [], lifted: [] });
+    expect((await one.revocations.effect(added.id, { waitMs: 10_000, signal })).verifiers).toEqual([]);
+    await one.revocations.lift(added.id);
+    expect(await one.persons.signIns.find(hers.secret, from)).toMatchObject({ ok: false });
+    await signIn(two, ann);
+    await watching.stop();
+  });
+
+  it('of a person hold for one who signs in at that moment', async () => {
+    const [one, two] = [await openServer('one'), await openServer('two')];
+    for (const subject of ['a', 'b', 'c', 'd']) {
+      const person = { issuer: ISSUER, subject, email: undefined, groups: [], byLink: false };
+      const begun = one.persons.signIns.begin({ person, kind: 'browser', address: '127.0.0.1' }).catch(() => undefined);
+      await two.revocations.add(revoke({ subject: { kind: 'person', issuer: ISSUER, subject } }), 'admin');
+      await begun;
+    }
+    expect(await one.persons.signIns.list()).toEqual([]);
   });
 
   it('are not in effect by a word of another stream, nor of a state with that number that this store never had', async () => {

@@ -743,7 +743,7 @@ export interface Operations {
     readonly input: {
       /** Whose credentials it is about. */
       readonly subject: {
-        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
         /** Of an identity, and of an entry. */
         readonly spiffeId?: string | undefined;
         /** Of an entry. */
@@ -760,6 +760,10 @@ export interface Operations {
         readonly name?: string | undefined;
         /** Of a label. */
         readonly value?: string | undefined;
+        /** Of a person: who says who it is. */
+        readonly issuer?: string | undefined;
+        /** Of a person: as the issuer names them. */
+        readonly subject?: string | undefined;
       };
       /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
       readonly mode: 'revoked' | 'quarantined';
@@ -778,7 +782,7 @@ export interface Operations {
         readonly id: string;
         /** Whose credentials it is about. */
         readonly subject: {
-          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
           /** Of an identity, and of an entry. */
           readonly spiffeId?: string | undefined;
           /** Of an entry. */
@@ -795,6 +799,10 @@ export interface Operations {
           readonly name?: string | undefined;
           /** Of a label. */
           readonly value?: string | undefined;
+          /** Of a person: who says who it is. */
+          readonly issuer?: string | undefined;
+          /** Of a person: as the issuer names them. */
+          readonly subject?: string | undefined;
         };
         /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
         readonly mode: 'revoked' | 'quarantined';
@@ -851,7 +859,7 @@ export interface Operations {
         readonly id: string;
         /** Whose credentials it is about. */
         readonly subject: {
-          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
           /** Of an identity, and of an entry. */
           readonly spiffeId?: string | undefined;
           /** Of an entry. */
@@ -868,6 +876,10 @@ export interface Operations {
           readonly name?: string | undefined;
           /** Of a label. */
           readonly value?: string | undefined;
+          /** Of a person: who says who it is. */
+          readonly issuer?: string | undefined;
+          /** Of a person: as the issuer names them. */
+          readonly subject?: string | undefined;
         };
         /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
         readonly mode: 'revoked' | 'quarantined';
@@ -921,7 +933,7 @@ export interface Operations {
       readonly id: string;
       /** Whose credentials it is about. */
       readonly subject: {
-        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
         /** Of an identity, and of an entry. */
         readonly spiffeId?: string | undefined;
         /** Of an entry. */
@@ -938,6 +950,10 @@ export interface Operations {
         readonly name?: string | undefined;
         /** Of a label. */
         readonly value?: string | undefined;
+        /** Of a person: who says who it is. */
+        readonly issuer?: string | undefined;
+        /** Of a person: as the issuer names them. */
+        readonly subject?: string | undefined;
       };
       /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
       readonly mode: 'revoked' | 'quarantined';
@@ -966,7 +982,7 @@ export interface Operations {
         readonly id: string;
         /** Whose credentials it is about. */
         readonly subject: {
-          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
           /** Of an identity, and of an entry. */
           readonly spiffeId?: string | undefined;
           /** Of an entry. */
@@ -983,6 +999,10 @@ export interface Operations {
           readonly name?: string | undefined;
           /** Of a label. */
           readonly value?: string | undefined;
+          /** Of a person: who says who it is. */
+          readonly issuer?: string | undefined;
+          /** Of a person: as the issuer names them. */
+          readonly subject?: string | undefined;
         };
         /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
         readonly mode: 'revoked' | 'quarantined';

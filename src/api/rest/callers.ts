@@ -98,6 +98,8 @@ export function createCallers(deps: {
       const person = await deps.people.personOf(peer, { ...request, token });
       const shown = peer.chainDer.length > 0 ? await ofCertificate(peer) : undefined;
       if (person !== undefined) {
+        const { issuer, subject } = person.principal;
+        deps.revocations.refuseUse({ person: { issuer, subject } }, 'operating');
         if (shown === undefined && !(person.by === 'cookie' && token !== undefined)) return person.principal;
         throw unknown('the request names two callers');
       }

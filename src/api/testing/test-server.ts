@@ -17,6 +17,7 @@ import {
 import { type Authority, authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
+import { endSignInsOf } from '../../persons/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
 import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
 import {
@@ -159,7 +160,7 @@ function joinLabels(deps: Omit<LabelMembersDeps, 'lifeMsMax'>): NonNullable<Regi
 const lifeMsMax = () => 24 * 3_600_000;
 
 function testRevocations(
-  deps: Omit<RevocationsDeps, 'known' | 'lifeMsMax' | 'labelled'> & {
+  deps: Omit<RevocationsDeps, 'known' | 'lifeMsMax' | 'labelled' | 'endSignIns'> & {
     authority: Pick<Authority, 'signStatement'>;
     nodes: Pick<Nodes, 'list'>;
     resources: Pick<Resources, 'gatewayInstances'>;
@@ -173,7 +174,13 @@ function testRevocations(
       })),
     gateways: deps.resources.gatewayInstances,
   };
-  const revocations = createRevocations({ ...deps, known, lifeMsMax, labelled: identitiesLabelled });
+  const revocations = createRevocations({
+    ...deps,
+    known,
+    lifeMsMax,
+    labelled: identitiesLabelled,
+    endSignIns: endSignInsOf,
+  });
   const verifiers = createVerifiers({ ...deps, server: 'test' });
   const sign = deps.authority.signStatement;
   const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });

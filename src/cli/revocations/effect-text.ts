@@ -31,6 +31,8 @@ export function formatEffect(
   const members = revocation.identities === undefined ? [] : [`${those} to it`];
   const lines = verifiers.map((one) => `${nameOf(one)}: ${wordsOf(one)}`);
   const more = verifiersLeftOut === 0 ? [] : [`${verifiersLeftOut} more are not shown`];
+  if (revocation.subject.kind === 'person')
+    return [heading, ...before, 'their sign-ins are over at every server'].join('\n');
   const total = `in effect at ${inEffect} of ${inEffect + open}`;
   return [heading, ...before, ...members, ...lines, ...more, total].map((line) => wrapLines(line, columns)).join('\n');
 }
