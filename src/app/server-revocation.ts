@@ -9,10 +9,12 @@ import {
   createLabelMembers,
   createRevocationFeed,
   createRevocations,
+  createVerifierCounts,
   createVerifiers,
   type KnownVerifiers,
   type RevocationFeed,
   type Revocations,
+  type StandingSource,
 } from '../revocation/index.ts';
 import { parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
@@ -50,7 +52,13 @@ export function createServerRevocation(
     readonly trustDomain: TrustDomain;
     readonly lifeMsMax: () => number;
   },
-): Service & { readonly revocations: Revocations; readonly feed: RevocationFeed } {
+): Service & {
+  readonly revocations: Revocations;
+  /** As this server has it in memory; undefined: it has not read it yet. */
+  readonly standing: () => ReturnType<StandingSource['latest']> | undefined;
+  readonly feed: RevocationFeed;
+  readonly verifierCounts: ReturnType<typeof createVerifierCounts>['counts'];
+} {
   const { authority, trustDomain } = parts;
   const deps = { ...parts, clock, random, log };
   const known: KnownVerifiers = {
@@ -63,10 +71,17 @@ export function createServerRevocation(
   const verifiers = createVerifiers({ ...deps, server });
   const sign = authority.signStatement;
   const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });
+  const counts = createVerifierCounts(deps);
+  let isStarted = false;
+  const services = [revocations, verifiers, counts];
   return {
-    ...{ revocations, feed },
-    start: (signal) => startAll([revocations, verifiers], signal),
-    stop: () => stopAll([revocations, verifiers]),
+    ...{ revocations, feed, verifierCounts: counts.counts },
+    standing: () => (isStarted ? revocations.latest() : undefined),
+    async start(signal) {
+      await startAll(services, signal);
+      isStarted = true;
+    },
+    stop: () => stopAll(services),
   };
 }
 

@@ -44,6 +44,7 @@ import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
 import { recordMetrics, shippingMetrics, sinkMetrics } from './health/record-checks.ts';
+import { serverRevocationMetrics } from './health/revocation-checks.ts';
 import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
@@ -164,7 +165,7 @@ async function openParts(deps: ServerDeps) {
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain, lifeMsMax });
-  const { revocations, feed } = revocation;
+  const { revocations, feed, standing, verifierCounts } = revocation;
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
@@ -204,7 +205,20 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{
+      revocations,
+      feed,
+      standing,
+      verifierCounts,
+      access,
+      questions,
+      probe,
+      databaseClock,
+      parsePolicies,
+      records,
+      shipping,
+      sinks,
+    },
   };
 }
 
@@ -268,6 +282,7 @@ function metricsOf({
   records,
   shipping,
   sinks,
+  ...revocation
 }: Awaited<ReturnType<typeof openParts>>): Metric[] {
   return [
     {
@@ -279,6 +294,7 @@ function metricsOf({
     ...shippingMetrics(shipping),
     ...recordMetrics(records),
     ...sinkMetrics(sinks),
+    ...serverRevocationMetrics(revocation),
     {
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',

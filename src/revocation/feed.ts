@@ -1,5 +1,5 @@
 import type { Revocation, RevocationState } from '../model/index.ts';
-import { type Clock, type Log, sha256 } from '../std/index.ts';
+import { type Clock, codeOf, type Log, sha256 } from '../std/index.ts';
 import { type RevocationUpdate, revocationClaims, revocationFeed } from '../wire/revocations/index.ts';
 import { RevocationError } from './errors.ts';
 import type { StandingSource } from './revocations.ts';
@@ -17,6 +17,14 @@ export type SignStatement = (statement: {
 export interface RevocationStream {
   /** The next message: what has changed since the last, or that nothing has. Reads the store first, so that what it says is of now. @throws StoreError */
   next(): Promise<RevocationUpdate>;
+}
+
+/** A verifier has a state that this store does not: by its word, which may be a lie. */
+export interface UnknownState {
+  readonly spiffeId: string;
+  readonly sequence: number;
+  /** Since when it says so, epoch milliseconds. */
+  readonly sinceMs: number;
 }
 
 /** Tells verifiers what stands. */
@@ -41,6 +49,8 @@ export interface RevocationFeed {
   /** `nonce`: of the verifier's newest stream; what others say counts for nothing. */
   acknowledge(verifier: Verifier, state: StateName, nonce: Uint8Array): Promise<void>;
   onChange(listener: () => void): () => void;
+  /** Of verifiers that were refused for what they have, within the last two minutes: one for each SPIFFE ID. */
+  unknownStates(): readonly UnknownState[];
 }
 
 /** Creates the feed of one server. */
@@ -55,6 +65,7 @@ export function createRevocationFeed(deps: {
   const { source, verifiers, log } = deps;
   /** Streams of each verifier: a new one may come before the old one is known to be gone. */
   const streams = new Map<string, number>();
+  const unknown = createUnknownStates(deps.clock);
   const leave = async (verifier: Verifier) => {
     const key = JSON.stringify([verifier.kind, verifier.spiffeId, verifier.address, verifier.instance]);
     const left = (streams.get(key) ?? 1) - 1;
@@ -70,12 +81,15 @@ export function createRevocationFeed(deps: {
   };
   return {
     onChange: source.onChange,
+    unknownStates: unknown.list,
     acknowledge: (verifier, state, nonce) => verifiers.acknowledged(verifier, { state, stream: streamOf(nonce) }),
     async during({ verifier, nonce, known, format, key: publicKey }, work) {
       await source.checkKnown(known).catch((error: unknown) => {
+        if (codeOf(error) === 'ERR_REVOCATION_PUT_BACK') unknown.note(verifier.spiffeId, known.sequence);
         log.error('revocation.state.unknown', { verifier: verifier.spiffeId, sequence: known.sequence, error });
         throw error;
       });
+      unknown.forget(verifier.spiffeId);
       const key = JSON.stringify([verifier.kind, verifier.spiffeId, verifier.address, verifier.instance]);
       const others = streams.get(key) ?? 0;
       if (others >= STREAMS_MAX)
@@ -88,6 +102,23 @@ export function createRevocationFeed(deps: {
       } finally {
         await leave(verifier);
       }
+    },
+  };
+}
+
+/** Each comes again every some seconds for as long as it is so. */
+function createUnknownStates(clock: Clock) {
+  const byId = new Map<string, UnknownState & { readonly seenMs: number }>();
+  return {
+    note(spiffeId: string, sequence: number) {
+      const sinceMs = byId.get(spiffeId)?.sinceMs ?? clock.now();
+      byId.set(spiffeId, { spiffeId, sequence, sinceMs, seenMs: clock.monotonicMs() });
+    },
+    forget: (spiffeId: string) => void byId.delete(spiffeId),
+    list(): readonly UnknownState[] {
+      const nowMs = clock.monotonicMs();
+      for (const { spiffeId, seenMs } of byId.values()) if (nowMs - seenMs > UNKNOWN_MS) byId.delete(spiffeId);
+      return [...byId.values()];
     },
   };
 }
@@ -164,3 +195,5 @@ function idOf({ id }: Revocation): string {
 
 /** Of one verifier at one server: it needs one, and a few more until those that were cut are known to be gone. Each costs a signature with every heartbeat. */
 const STREAMS_MAX = 8;
+/** Longer than any of them waits before it comes again. */
+const UNKNOWN_MS = 120_000;

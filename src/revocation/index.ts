@@ -10,7 +10,7 @@
 export { admitPerson } from './changes.ts';
 export { endpoints, type RevocationEndpointNeeds } from './endpoints.ts';
 export { errorTable, RevocationError } from './errors.ts';
-export { createRevocationFeed, type RevocationFeed, type RevocationStream } from './feed.ts';
+export { createRevocationFeed, type RevocationFeed, type RevocationStream, type UnknownState } from './feed.ts';
 export {
   createLabelMembers,
   type FindLabelled,
@@ -30,4 +30,5 @@ export type {
   VerifierEffect,
   WatchingVerifier,
 } from './types.ts';
+export { createVerifierCounts, type VerifierCounts } from './verifier-counts.ts';
 export { createVerifiers, type Verifiers } from './verifiers.ts';

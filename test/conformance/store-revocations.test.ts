@@ -12,6 +12,7 @@ import {
   createLabelMembers,
   createRevocationFeed,
   createRevocations,
+  createVerifierCounts,
   createVerifiers,
   type RevocationRequest,
   type RevocationStream,
@@ -577,6 +578,27 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     await stop();
   });
 
+  it('are counted where they are not in effect yet', async () => {
+    const server = await openServer('one');
+    const [told, away] = [await watch(server, gateway()), await watch(server, gateway({ instance: 'i2' }))];
+    await away.stop();
+    await server.revocations.add(revoke(), 'admin');
+    const countsOf = async () => {
+      const counting = createVerifierCounts({
+        store: server.store,
+        clock: createSystemClock(),
+        log: createSilentLog(),
+      });
+      await counting.start(signal);
+      await counting.stop();
+      return counting.counts();
+    };
+    expect(await countsOf()).toEqual({ behind: 1, away: 1 });
+    await server.feed.acknowledge(gateway(), (await told.next()).claims, NONCE);
+    expect(await countsOf()).toEqual({ behind: 0, away: 1 });
+    await told.stop();
+  });
+
   it('wake whoever waits once for a word, however often it is repeated', async () => {
     const server = await openServer('one');
     await server.revocations.add(revoke(), 'admin');
@@ -635,9 +657,11 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     ];
     for (const known of wrong)
       await expect(watch(server, gateway(), { known })).rejects.toMatchObject({ code: 'ERR_REVOCATION_PUT_BACK' });
+    expect(server.feed.unknownStates()).toMatchObject([{ spiffeId: gateway().spiffeId, sequence: claims.sequence }]);
     await server.revocations.restart();
     const b = await watch(server, gateway(), { known: { ...claims, sequence: 9, mark: 'f'.repeat(32) } });
     expect((await b.next()).claims).toMatchObject({ follows: [claims.incarnation], sequence: 2, kind: 'full' });
+    expect(server.feed.unknownStates()).toEqual([]);
     await b.stop();
   });
 
