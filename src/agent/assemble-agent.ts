@@ -227,6 +227,17 @@ function assembleStore(
   return { attachment, link, cache, jwts, minter, file };
 }
 
+/** Why a caller without an identity has none, if it is revoked. */
+function barredOf(caller: Caller, { cache, revoked }: Pick<Store, 'cache'> & { readonly revoked: Revoked }) {
+  let selectors: ReturnType<Caller['known']>;
+  try {
+    selectors = caller.known();
+  } catch {
+    return undefined; // It has ended: nobody is there to be told.
+  }
+  return revoked.barred(caller, cache.hidden(selectors ?? []));
+}
+
 /** Where workloads come in: the Workload API's socket and the sockets of targets. */
 function assembleDoors(
   deps: Assembly,
@@ -251,7 +262,7 @@ function assembleDoors(
     serve: (socket, { target, protocol, drain }) =>
       serveTargetSession(socket, target, {
         ...{ protocol, clock, log, refused, refusals, counters, callers, identities, links },
-        ...{ revoked, open, drain, signal },
+        ...{ revoked, open, drain, signal, barred: (caller) => barredOf(caller, { cache, revoked }) },
       }),
   });
   const sockets: TargetSockets = {

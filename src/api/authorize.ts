@@ -53,7 +53,7 @@ export function createAuthorizer(deps: {
   readOperator?: ReadOperator;
   revocations: Pick<Revocations, 'refuseUse'>;
 }): Authorizer {
-  const { access, registration, revocations } = deps;
+  const { access, revocations } = deps;
   const callers = new WeakMap<CallContext, Caller>();
   const identityOf = createIdentityPrincipal(deps);
 
@@ -89,7 +89,7 @@ export function createAuthorizer(deps: {
       throw denied();
     }
     const { id } = verdict;
-    if (!HEARS_OF_IT.has(context.method)) revocations.refuseUse(factsOf(verdict, registration));
+    if (!HEARS_OF_IT.has(context.method)) revocations.refuseUse(factsOf(verdict));
     if (isAgent(id)) {
       may({ kind: 'node', id });
       const node = await checkAgent(deps.nodes, context, verdict);
@@ -99,7 +99,7 @@ export function createAuthorizer(deps: {
     }
     may(identityOf(id));
     const role = isGatewayAction(action) ? 'gateway' : 'admin';
-    if (role === 'admin') revocations.refuseUse(factsOf(verdict, registration), 'operating');
+    if (role === 'admin') revocations.refuseUse(factsOf(verdict), 'operating');
     return { role, id };
   };
 
@@ -253,12 +253,8 @@ export function isAgent(id: SpiffeId): boolean {
 }
 
 /** What is known of a peer by its certificate; that of an agent is its node's. */
-export function factsOf(
-  { id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string },
-  registration: Pick<Registration, 'entriesOf'>,
-): RevocationFacts {
-  const labels = registration.entriesOf(id).map(({ attributes }) => attributes.labels);
-  return { spiffeId: id.uri, thumbprint, labels, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
+export function factsOf({ id, thumbprint }: { readonly id: SpiffeId; readonly thumbprint?: string }): RevocationFacts {
+  return { spiffeId: id.uri, thumbprint, ...(isAgent(id) ? { nodeId: id.uri } : {}) };
 }
 
 /** Acts of the groups that the built-in policy alone decides are those of one kind of caller. */

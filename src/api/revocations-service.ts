@@ -2,8 +2,9 @@ import { Revocations as RevocationsContract } from '@countersign/sdk/contract';
 import type { WatchRevocationsRequest } from '@countersign/sdk/contract/gen/countersign/control/v1/revocations_pb.ts';
 import type { RevocationFeed, Verifier } from '../revocation/index.ts';
 import { type CallContext, implement, type RpcService } from '../rpc/index.ts';
-import { type Clock, createSharedTimers, type Timer } from '../std/index.ts';
+import { type Clock, createSharedTimers, sha256, type Timer } from '../std/index.ts';
 import { revocationFeed } from '../wire/revocations/index.ts';
+import { parseCertificate } from '../wire/x509/index.ts';
 import type { Authorizer } from './authorize.ts';
 import { gatewayOf } from './gateways/gateway-caller.ts';
 import { pushUpdates } from './gateways/push-updates.ts';
@@ -16,7 +17,10 @@ export function revocationsService(deps: { clock: Clock; feed: RevocationFeed; a
   return implement(RevocationsContract, {
     async watchRevocations(request, context, send) {
       const { nonce, known, ...verifier } = parseWatch(request, verifierOf(authorizer, context, request));
-      await feed.during({ verifier, nonce, known, draining: context.draining }, (stream) =>
+      bindToConnection(context, verifier);
+      const { format } = request;
+      const key = keyOf(context);
+      await feed.during({ verifier, nonce, known, draining: context.draining, format, key }, (stream) =>
         pushUpdates({
           ...{ timers, context, authorizer },
           subscribe: (changed) => [feed.onChange(changed), every(timers, changed)],
@@ -25,9 +29,12 @@ export function revocationsService(deps: { clock: Clock; feed: RevocationFeed; a
       );
     },
     async ackRevocations(request, context) {
-      const { incarnation, sequence } = request;
+      const { incarnation, mark, nonce } = request;
       if (!RANDOM.test(incarnation)) throw invalid('an incarnation has 32 hex digits');
-      await feed.acknowledge(verifierOf(authorizer, context, request), { incarnation, sequence: number(sequence) });
+      if (!MARK.test(mark)) throw invalid('a mark has 32 hex digits, or is that of no change');
+      if (nonce.length > revocationFeed.nonceBytesMax) throw invalid('a nonce is too long');
+      const verifier = verifierOf(authorizer, context, request);
+      await feed.acknowledge(verifier, { incarnation, mark, sequence: number(request.sequence) }, nonce);
       return {};
     },
   });
@@ -44,6 +51,20 @@ function every(timers: Pick<Clock, 'after'>, act: () => void): () => void {
   };
   again();
   return () => timer.cancel();
+}
+
+/** One process has a connection of its own: over one connection nobody speaks for many. @throws RpcError INVALID_ARGUMENT */
+function bindToConnection(context: CallContext, { kind, address, instance }: Verifier): void {
+  const name = JSON.stringify([kind, address, instance]);
+  const bound = context.state.get(SPEAKER) ?? name;
+  if (bound !== name) throw invalid('this connection watches for another process already; each has one of its own');
+  context.state.set(SPEAKER, name);
+}
+
+/** Of the public key that the connection has proven; empty over a local socket. */
+function keyOf({ peer }: CallContext): string {
+  const leaf = peer.kind === 'local' ? undefined : peer.chainDer[0];
+  return leaf === undefined ? '' : sha256(parseCertificate(leaf).spkiDer).toString('hex');
 }
 
 /** By what its connection has proven, and of a gateway what it says of itself. @throws RpcError INVALID_ARGUMENT */
@@ -75,6 +96,7 @@ function number(value: bigint): number {
   return Number(value);
 }
 
+const SPEAKER = Symbol('who watches revocations');
 const RANDOM = /^[0-9a-f]{32}$/;
 const MARK = /^(?:[0-9a-f]{32})?$/;
 /** A verifier that hears nothing for some of these knows that it is alone. */

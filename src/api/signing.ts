@@ -1,6 +1,5 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
 import type { AttestedNode, RevocationFacts } from '../model/index.ts';
-import type { Registration } from '../registration/index.ts';
 import type { RevocationError, Revocations } from '../revocation/index.ts';
 import { sha256 } from '../std/index.ts';
 import type { SubjectKey } from '../wire/x509/index.ts';
@@ -27,15 +26,11 @@ export interface Signing {
 }
 
 /** Creates it. */
-export function createSigning(deps: {
-  readonly registration: Pick<Registration, 'entriesOf'>;
-  readonly revocations: Pick<Revocations, 'checkSigned'>;
-}): Signing {
+export function createSigning(deps: { readonly revocations: Pick<Revocations, 'checkSigned'> }): Signing {
   const factsOf = ({ spiffeId, entryId, node, publicKeyDer }: Signed): RevocationFacts => ({
     ...{ spiffeId: spiffeId.uri, entryId, nodeId: node?.spiffeId.uri },
     thumbprint:
       publicKeyDer && sha256(Buffer.isBuffer(publicKeyDer) ? publicKeyDer : publicKeyDer.spkiDer).toString('hex'),
-    labels: deps.registration.entriesOf(spiffeId).map(({ attributes }) => attributes.labels),
   });
   const check = (signed: readonly Signed[]) => deps.revocations.checkSigned(signed.map(factsOf));
   return {

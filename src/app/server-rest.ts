@@ -9,7 +9,7 @@ import { readGivenSecretNow } from '../private-files/index.ts';
 import type { Records } from '../records/index.ts';
 import type { Registration } from '../registration/index.ts';
 import type { Resources } from '../resources/index.ts';
-import type { Revocations } from '../revocation/index.ts';
+import { admitPerson, type Revocations } from '../revocation/index.ts';
 import type { Listen } from '../rpc/index.ts';
 import type { LiveSessions } from '../sessions/index.ts';
 import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
@@ -43,7 +43,7 @@ export function createServerRest(
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
-    { ...parts, ...{ clock: deps.clock, log: deps.log, random: deps.random, issuer } },
+    { ...parts, ...{ clock: deps.clock, log: deps.log, random: deps.random, issuer, admit: admitPerson } },
     personsConfig(deps.config),
   );
   const signInUrl = () => signInUrlOf(deps.config, rest.addresses());

@@ -27,7 +27,7 @@ import { createQuestions, questionsMigrations } from '../questions/index.ts';
 import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
-import { revocationMigrations } from '../revocation/index.ts';
+import { revocationLaterMigrations, revocationMigrations } from '../revocation/index.ts';
 import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
@@ -44,6 +44,7 @@ import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
 import { recordMetrics, shippingMetrics, sinkMetrics } from './health/record-checks.ts';
+import { serverRevocationMetrics } from './health/revocation-checks.ts';
 import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
@@ -52,7 +53,7 @@ import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
-import { createServerRevocation } from './server-revocation.ts';
+import { createServerMembers, createServerRevocation } from './server-revocation.ts';
 import { openServerRecord } from './shipping/own-record.ts';
 
 /** A server that runs. */
@@ -152,7 +153,8 @@ async function openParts(deps: ServerDeps) {
     options: { ...authorityOptions(config), acceptLoss: deps.acceptLoss === true },
   });
   const knowsTrustDomain = (name: TrustDomain) => authority.federatedBundle(name) !== undefined;
-  const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
+  const { lifeMsMax, written } = createServerMembers(deps, { store, authority });
+  const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain, written });
   const aliases = createNodeAliases(registration);
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
   const { parsePolicies, kinds } = openDeclaredKinds();
@@ -162,8 +164,8 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
-  const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
-  const { revocations, feed } = revocation;
+  const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain, lifeMsMax });
+  const { revocations, feed, standing, verifierCounts } = revocation;
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
@@ -203,7 +205,20 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{
+      revocations,
+      feed,
+      standing,
+      verifierCounts,
+      access,
+      questions,
+      probe,
+      databaseClock,
+      parsePolicies,
+      records,
+      shipping,
+      sinks,
+    },
   };
 }
 
@@ -222,6 +237,7 @@ function migrationsOf(store: Store): Service {
     ...sinkMigrations,
     ...accessMigrations,
     ...revocationMigrations,
+    ...revocationLaterMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }
@@ -266,6 +282,7 @@ function metricsOf({
   records,
   shipping,
   sinks,
+  ...revocation
 }: Awaited<ReturnType<typeof openParts>>): Metric[] {
   return [
     {
@@ -277,6 +294,7 @@ function metricsOf({
     ...shippingMetrics(shipping),
     ...recordMetrics(records),
     ...sinkMetrics(sinks),
+    ...serverRevocationMetrics(revocation),
     {
       name: 'countersign_gateways_connected',
       help: 'Gateways that are connected.',

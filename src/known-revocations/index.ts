@@ -8,4 +8,9 @@
 export { errorTable, KnownRevocationsError } from './errors.ts';
 export { createKeptRevocations, type KeptRevocations } from './kept-revocations.ts';
 export { createKnownRevocations, type KnownRevocations } from './known-revocations.ts';
-export { createRevocationWatch, type RevocationWatch, type WatchRequest } from './watch-revocations.ts';
+export {
+  type Acknowledgement,
+  createRevocationWatch,
+  type RevocationWatch,
+  type WatchRequest,
+} from './watch-revocations.ts';

@@ -61,6 +61,8 @@ interface Stream {
 interface Disk {
   state: RevocationState | undefined;
   failsWith?: Error;
+  /** A write that hangs until it resolves. */
+  hangs?: Promise<void>;
 }
 
 interface Verifier {
@@ -88,6 +90,7 @@ async function start(disk: Disk = { state: undefined }): Promise<Verifier> {
     read: async () => disk.state,
     async write(state) {
       if (disk.failsWith !== undefined) throw disk.failsWith;
+      await disk.hangs;
       disk.state = state;
     },
   };
@@ -215,6 +218,23 @@ describe('the feed', () => {
     await clock.advance(1_000);
     await turn();
     expect([acks, disk.state?.sequence, watch.keepProblem()]).toEqual([[1], 1, undefined]);
+  });
+
+  it('comes by the next stream while a write to the disk hangs, and the newest is kept and acknowledged once it goes on', async () => {
+    let goOn = () => {};
+    const hangs = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const disk: Disk = { state: undefined, hangs };
+    const { stream, known, acks } = await start(disk);
+    const first = await stream();
+    await first.send(first.full(stateOf(1, [revocation(1)])));
+    first.end();
+    const second = await stream(2);
+    await second.send(second.full(stateOf(2, [revocation(1), revocation(2)])));
+    expect([known.sequence, acks, disk.state]).toEqual([2, [], undefined]);
+    goOn();
+    await expect.poll(() => [acks, disk.state?.sequence]).toEqual([[2], 2]);
   });
 
   it('is acknowledged anew on each stream, where nothing has changed', async () => {

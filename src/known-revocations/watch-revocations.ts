@@ -10,7 +10,12 @@ import {
   sleep,
   type Timer,
 } from '../std/index.ts';
-import { type RevocationFeedReason, type RevocationUpdate, verifyRevocationUpdate } from '../wire/revocations/index.ts';
+import {
+  type RevocationFeedReason,
+  type RevocationUpdate,
+  revocationFeed,
+  verifyRevocationUpdate,
+} from '../wire/revocations/index.ts';
 import { KnownRevocationsError } from './errors.ts';
 import type { KeptRevocations } from './kept-revocations.ts';
 import type { KnownRevocations } from './known-revocations.ts';
@@ -31,7 +36,14 @@ export interface WatchRequest {
   readonly incarnation: string;
   readonly sequence: number;
   readonly mark: string;
+  /** What this version reads. */
+  readonly format: number;
 }
+
+/** What a server is told once a state is in effect; the nonce is that of the stream which brought it. */
+export type Acknowledgement = Pick<RevocationState, 'incarnation' | 'sequence' | 'mark'> & {
+  readonly nonce: Uint8Array;
+};
 
 export interface RevocationWatchDeps {
   readonly clock: Clock;
@@ -44,7 +56,7 @@ export interface RevocationWatchDeps {
   authorities(): readonly JwtAuthority[] | undefined;
   open(request: WatchRequest, signal: AbortSignal): AsyncIterable<RevocationUpdate>;
   /** Tells that server. @throws RpcError */
-  acknowledge(state: Pick<RevocationState, 'incarnation' | 'sequence'>, signal: AbortSignal): Promise<void>;
+  acknowledge(word: Acknowledgement, signal: AbortSignal): Promise<void>;
   /** Resolves once nothing that ends by what is known runs any more. */
   inEffect(signal: AbortSignal): Promise<void>;
   /** Of what a stream ended with: the server knows nothing of revocations. It is asked seldom then: it may be replaced by one that does. */
@@ -70,25 +82,25 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
   /** One stream. @throws what it ends with */
   const follow = async (taken: () => void): Promise<void> => {
     const end = followAbort(stop.signal);
+    const nonce = random.bytes(NONCE_BYTES);
     const acks = createAcks({
-      ...deps,
-      signal: end.signal,
-      keep: disk.keep,
+      ...{ ...deps, nonce, signal: end.signal, keep: disk.keep },
       told: (sequence) => (acknowledged = sequence),
     });
-    const nonce = random.bytes(NONCE_BYTES);
     const { incarnation = '', sequence = 0, mark = '' } = known.state ?? {};
     const age = createAge(clock);
     let silence: Timer | undefined;
-    const silent = () => end.abort(new KnownRevocationsError('ERR_REVOCATIONS_SILENT', SILENT));
     const listen = () => {
       silence?.cancel();
-      silence = clock.after(SILENT_MS_MAX, silent);
+      silence = clock.after(SILENT_MS_MAX, () => end.abort(silent()));
     };
     listen();
     try {
       let count = 0;
-      for await (const update of deps.open({ nonce, incarnation, sequence, mark }, end.signal)) {
+      for await (const update of deps.open(
+        { nonce, incarnation, sequence, mark, format: revocationFeed.format },
+        end.signal,
+      )) {
         const { state, isHeartbeat } = verify(deps, update, { nonce, count });
         known.take(state, age.saidAt(state.issuedAtMs));
         taken();
@@ -143,8 +155,13 @@ export function createRevocationWatch(deps: RevocationWatchDeps): RevocationWatc
     async stop() {
       stop.abort();
       await running;
+      await disk.over(); // The file is somebody else's then.
     },
   };
+}
+
+function silent(): KnownRevocationsError {
+  return new KnownRevocationsError('ERR_REVOCATIONS_SILENT', SILENT);
 }
 
 function isRefusal(error: unknown): boolean {
@@ -169,6 +186,32 @@ function verify(
 function createDisk({ log, kept }: Pick<RevocationWatchDeps, 'log' | 'kept'>) {
   let problem: unknown;
   let state: RevocationState | undefined;
+  let writing: Promise<void> | undefined;
+  let queued: { state: RevocationState; readonly done: Promise<void> } | undefined;
+  const write = async (next: RevocationState): Promise<void> => {
+    if (state?.incarnation === next.incarnation && state.sequence === next.sequence) return;
+    try {
+      await kept.write(next);
+      state = next;
+      problem = undefined;
+    } catch (error) {
+      if (problem === undefined) log.error('revocations.not_kept', { error });
+      problem = error;
+      throw error;
+    }
+  };
+  const begin = (next: RevocationState): Promise<void> => {
+    const own = write(next).finally(() => {
+      if (writing === own) writing = undefined;
+    });
+    writing = own;
+    return own;
+  };
+  const beginQueued = (): Promise<void> => {
+    const next = queued?.state;
+    queued = undefined;
+    return next === undefined ? Promise.resolve() : begin(next);
+  };
   return {
     problem: () => problem,
     async read(): Promise<RevocationState | undefined> {
@@ -181,18 +224,14 @@ function createDisk({ log, kept }: Pick<RevocationWatchDeps, 'log' | 'kept'>) {
       }
       return state;
     },
-    async keep(next: RevocationState): Promise<void> {
-      if (state?.incarnation === next.incarnation && state.sequence === next.sequence) return;
-      try {
-        await kept.write(next);
-        state = next;
-        problem = undefined;
-      } catch (error) {
-        if (problem === undefined) log.error('revocations.not_kept', { error });
-        problem = error;
-        throw error;
-      }
+    /** Resolves once it, or one that came later, is on disk; one after another, however long that takes. */
+    keep(next: RevocationState): Promise<void> {
+      if (writing === undefined) return begin(next);
+      queued ??= { state: next, done: writing.catch(() => {}).then(() => beginQueued()) };
+      queued.state = next;
+      return queued.done;
     },
+    over: async () => void (await (queued?.done ?? writing)?.catch(() => {})), // Whoever asked for it has heard.
   };
 }
 
@@ -218,19 +257,22 @@ function createAge(clock: Clock) {
 function createAcks(
   deps: Pick<RevocationWatchDeps, 'clock' | 'log' | 'inEffect' | 'acknowledge'> & {
     readonly signal: AbortSignal;
+    readonly nonce: Uint8Array;
     keep(state: RevocationState): Promise<void>;
     told(sequence: number): void;
   },
 ) {
-  const { clock, log, signal } = deps;
+  const { clock, log, signal, nonce } = deps;
   let wanted: RevocationState | undefined;
   let working: Promise<void> | undefined;
   const work = async () => {
     for (let failures = 0; wanted !== undefined && !signal.aborted; ) {
       const state = wanted;
       try {
-        await Promise.all([deps.keep(state), raceAbort(deps.inEffect(signal), signal)]);
-        await deps.acknowledge(state, signal);
+        // A disk that hangs holds up the word, not the next stream.
+        await Promise.all([raceAbort(deps.keep(state), signal), raceAbort(deps.inEffect(signal), signal)]);
+        const { incarnation, sequence, mark } = state;
+        await deps.acknowledge({ incarnation, sequence, mark, nonce }, signal);
         deps.told(state.sequence);
         failures = 0;
         if (wanted === state) wanted = undefined;

@@ -86,6 +86,7 @@ export {
   InvalidRevocation,
   parseRevocation,
   parseRevocationActions,
+  parseRevocationMembers,
   parseRevocationSubject,
   type Revocation,
   type RevocationMode,

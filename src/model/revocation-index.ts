@@ -11,8 +11,10 @@ export interface RevocationFacts {
   readonly process?: { readonly pid: number; readonly startTime?: string | undefined } | undefined;
   /** SHA-256 of its public key, as in `RevocationSubject`. */
   readonly thumbprint?: string | undefined;
-  /** Of each entry of the identity, or what they agree on. */
+  /** What the entries of the identity agree on: for a label whose members a server of an earlier version does not tell. */
   readonly labels?: readonly Readonly<Record<string, string>>[] | undefined;
+  /** Who has signed in. */
+  readonly person?: { readonly issuer: string; readonly subject: string } | undefined;
 }
 
 /** What all revocations that hold say together: the stricter wins. */
@@ -52,6 +54,8 @@ export function createRevocationIndex(revocations: readonly Revocation[]): Revoc
       if (facts.spiffeId !== undefined) look(`identity ${facts.spiffeId}`);
       if (facts.entryId !== undefined) look(`entry ${facts.entryId}`);
       if (facts.nodeId !== undefined) look(`node ${facts.nodeId}`);
+      const { person } = facts;
+      if (person !== undefined) look(`person ${JSON.stringify([person.issuer, person.subject])}`);
       if (facts.thumbprint !== undefined) look(`key ${facts.thumbprint}`);
       for (const labels of hasLabels ? (facts.labels ?? []) : [])
         for (const [name, value] of Object.entries(labels)) look(`label ${JSON.stringify([name, value])}`);
@@ -61,7 +65,7 @@ export function createRevocationIndex(revocations: readonly Revocation[]): Revoc
 }
 
 /** By what it is looked for: whether it holds, is seen then. */
-function namesOf({ subject }: Revocation): readonly string[] {
+function namesOf({ subject, members = [] }: Revocation): readonly string[] {
   switch (subject.kind) {
     case 'identity':
       return [`identity ${subject.spiffeId}`];
@@ -72,8 +76,13 @@ function namesOf({ subject }: Revocation): readonly string[] {
       return [`node ${subject.nodeId}`];
     case 'key':
       return [`key ${subject.thumbprint}`];
+    case 'person':
+      return [`person ${JSON.stringify([subject.issuer, subject.subject])}`];
     case 'label':
-      return [`label ${JSON.stringify([subject.name, subject.value])}`];
+      return [
+        `label ${JSON.stringify([subject.name, subject.value])}`,
+        ...members.map((spiffeId) => `identity ${spiffeId}`),
+      ];
     default:
       return subject satisfies never;
   }
@@ -91,6 +100,7 @@ function holds({ subject }: Revocation, { entryId, process }: RevocationFacts): 
     case 'node':
     case 'key':
     case 'label':
+    case 'person':
       return true;
     default:
       return subject satisfies never;

@@ -13,8 +13,10 @@ export type RevocationSubject =
   | { readonly kind: 'instance'; readonly nodeId: string; readonly pid: number; readonly startTime: string }
   /** Every certificate of one public key: SHA-256 of its PKIX DER (SubjectPublicKeyInfo), 64 hex digits in small letters. */
   | { readonly kind: 'key'; readonly thumbprint: string }
-  /** Every identity that has an entry with that label. */
-  | { readonly kind: 'label'; readonly name: string; readonly value: string };
+  /** Every identity that has an entry with that label, or has had one since: see `members`. */
+  | { readonly kind: 'label'; readonly name: string; readonly value: string }
+  /** Somebody, as an issuer says it: their sign-ins at servers. */
+  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string };
 
 /** `revoked`: nothing is signed, and every use is refused. `quarantined`: no new session but what `allow` names. */
 export type RevocationMode = 'revoked' | 'quarantined';
@@ -28,6 +30,8 @@ export interface Revocation {
   readonly allow: readonly string[];
   /** What becomes of sessions that run. */
   readonly running: 'end' | 'keep';
+  /** Of a label: SPIFFE IDs of all identities that have had an entry with it since, in the order in which they came. They stay until it is lifted. */
+  readonly members?: readonly string[];
   /** One line; may be empty. */
   readonly reason: string;
   /** Who did it, as ledgers name them. */
@@ -59,6 +63,7 @@ export const revocationLimits = {
   entryId: 255,
   startTime: 64,
   label: 256,
+  person: 512,
   action: 128,
   /** How many actions of one. */
   actions: 16,
@@ -111,8 +116,14 @@ export function parseRevocationSubject(value: unknown): RevocationSubject {
         ...{ kind, name: lineIn(given, 'name', revocationLimits.label) },
         value: lineIn(given, 'value', revocationLimits.label, 0),
       };
+    case 'person':
+      only(given, ['kind', 'issuer', 'subject']);
+      return {
+        ...{ kind, issuer: lineIn(given, 'issuer', revocationLimits.identity) },
+        subject: lineIn(given, 'subject', revocationLimits.person),
+      };
     default:
-      throw new InvalidRevocation('a subject is an identity, entry, node, instance, key or label');
+      throw new InvalidRevocation('a subject is an identity, entry, node, instance, key, label or person');
   }
 }
 
@@ -122,16 +133,20 @@ export function parseRevocationSubject(value: unknown): RevocationSubject {
  */
 export function parseRevocation(value: unknown): Revocation {
   const given = record(value, 'a revocation');
-  only(given, ['id', 'subject', 'mode', 'allow', 'running', 'reason', 'by', 'sequence', 'atMs']);
+  only(given, ['id', 'subject', 'mode', 'allow', 'running', 'members', 'reason', 'by', 'sequence', 'atMs']);
   const { mode, running } = given;
   if (mode !== 'revoked' && mode !== 'quarantined')
     throw new InvalidRevocation('the mode is either revoked or quarantined');
   if (running !== 'end' && running !== 'keep') throw new InvalidRevocation('sessions that run either end or are kept');
   const sequence = numberIn(given, 'sequence', Number.MAX_SAFE_INTEGER);
   if (sequence === 0) throw new InvalidRevocation('the sequence of a revocation is 1 or more');
+  const subject = parseRevocationSubject(given['subject']);
+  const { members } = given;
+  if (members !== undefined && subject.kind !== 'label') throw new InvalidRevocation('only a label has members');
   return {
     id: lineIn(given, 'id', revocationLimits.id),
-    subject: parseRevocationSubject(given['subject']),
+    subject,
+    ...(members === undefined ? {} : { members: parseRevocationMembers(members) }),
     ...{ mode, allow: parseRevocationActions(given['allow'], mode), running },
     reason: lineIn(given, 'reason', revocationLimits.reason, 0),
     by: lineIn(given, 'by', revocationLimits.by, 0),
@@ -149,6 +164,14 @@ export function parseRevocationActions(value: unknown, mode: RevocationMode): re
     if (typeof action !== 'string' || action.length > revocationLimits.action || !ACTION.test(action))
       throw new InvalidRevocation('an action is named as policies do, such as postgres:select');
   return [...new Set(value as string[])].sort(); // Each was just seen to be one.
+}
+
+/** Checks the identities that belong to a label; each once, in their order. @throws InvalidRevocation */
+export function parseRevocationMembers(value: unknown): readonly string[] {
+  if (!Array.isArray(value)) throw new InvalidRevocation('members is a list of SPIFFE IDs');
+  const members = value.map((uri: unknown) => spiffeIdIn({ member: uri }, 'member'));
+  if (new Set(members).size < members.length) throw new InvalidRevocation('a member is there once');
+  return members;
 }
 
 /** One text for equal subjects, and for equal ones only. */
@@ -171,6 +194,8 @@ export function formatRevocationSubject(subject: RevocationSubject): string {
       return `key ${subject.thumbprint}`;
     case 'label':
       return `label ${subject.name}=${subject.value}`;
+    case 'person':
+      return `person ${subject.issuer}#${subject.subject}`;
     default:
       return subject satisfies never;
   }
@@ -191,6 +216,8 @@ function partsOf(subject: RevocationSubject): readonly (string | number)[] {
       return [subject.kind, subject.thumbprint];
     case 'label':
       return [subject.kind, subject.name, subject.value];
+    case 'person':
+      return [subject.kind, subject.issuer, subject.subject];
     default:
       return subject satisfies never;
   }

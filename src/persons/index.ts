@@ -15,6 +15,6 @@ export type { Links } from './links.ts';
 export { personsMigrations } from './migrations.ts';
 export type { OidcConfig } from './oidc.ts';
 export { createPersons, type Persons, type PersonsConfig } from './persons.ts';
-export { type AskedSignIn, CLI_PREFIX, type SignIns } from './sign-ins.ts';
+export { type AdmitPerson, type AskedSignIn, CLI_PREFIX, endSignInsOf, type SignIns } from './sign-ins.ts';
 export type { SignInRules } from './standing.ts';
 export type { FoundSignIn, Person, SignIn, SignInKind } from './types.ts';

@@ -3,7 +3,7 @@ import type { Store } from '../store/index.ts';
 import { createGrants, type Grants } from './grants.ts';
 import { createLinks, type Links } from './links.ts';
 import { createOidc, type Oidc, type OidcConfig } from './oidc.ts';
-import { createSignIns, type SignIns } from './sign-ins.ts';
+import { type AdmitPerson, createSignIns, type SignIns } from './sign-ins.ts';
 import type { SignInRules } from './standing.ts';
 
 /** All of it. What came by an issuer that is configured no more ends as it starts, so that it does not come back with that one. */
@@ -29,6 +29,7 @@ export function createPersons(
     readonly log: Log;
     readonly random: Random;
     readonly issuer: string;
+    readonly admit?: AdmitPerson;
   },
   { rules, oidc }: PersonsConfig,
 ): Persons {

@@ -13,7 +13,7 @@ export interface SignIns {
   /**
    * Begins one with a secret of its own, whatever the caller had before: `instead` is the secret of what that was, which ends. The person's oldest
    * ends where there are too many. A command line's needs the sign-in of whoever let it in to be good at this moment, and ends when that would have:
-   * its person has proven who they are no later. @throws PersonsError ERR_PERSONS_GRANT
+   * its person has proven who they are no later. @throws PersonsError ERR_PERSONS_GRANT; what `admit` throws
    */
   begin(asked: AskedSignIn): Promise<{ readonly secret: string; readonly signIn: SignIn }>;
   /** Whose a secret is, at this moment, from that address. `isUse`: it is not idle from now on; what only looks after somebody who came before is none. */
@@ -65,6 +65,7 @@ export function createSignIns(deps: SignInDeps): SignIns {
       };
       const begun = await store.transaction<PersonsTables, Row>(
         async (trx) => {
+          await deps.admit?.(trx, person);
           await trx.deleteFrom('persons_sign_ins').where('ends_ms', '<=', nowMs).execute();
           const mostMs = asked.kind === 'cli' ? await endOfHost(trx, asked.letInBy, standing) : row.ends_ms;
           if (asked.kind === 'browser' && asked.instead !== undefined)
@@ -112,6 +113,15 @@ export function createSignIns(deps: SignInDeps): SignIns {
       await db.deleteFrom('persons_sign_ins').where('issuer', '!=', issuer).execute();
     },
   };
+}
+
+/** Ends all of somebody, in that transaction; what they have allowed and nobody has fetched yet ends with them. */
+export async function endSignInsOf<Tables>(
+  given: Kysely<Tables>,
+  { issuer, subject }: Pick<Person, 'issuer' | 'subject'>,
+): Promise<void> {
+  const trx = given as unknown as Kysely<PersonsTables>; // Whose it is, says which of the tables there are.
+  await trx.deleteFrom('persons_sign_ins').where('issuer', '=', issuer).where('subject', '=', subject).execute();
 }
 
 /** When the sign-in ends of whoever let somebody in. @throws PersonsError ERR_PERSONS_GRANT when it has */
@@ -172,7 +182,11 @@ interface SignInDeps {
   readonly rules: SignInRules;
   /** Whose word alone is taken. */
   readonly issuer: string;
+  readonly admit?: AdmitPerson | undefined;
 }
+
+/** Asked in the transaction in which somebody signs in; throws for whom nobody lets in. */
+export type AdmitPerson = <Tables>(trx: Kysely<Tables>, person: Person) => Promise<void>;
 
 /** How rows are found, and what is made of them. */
 interface Judged {

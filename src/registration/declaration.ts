@@ -15,6 +15,13 @@ import {
 } from './types.ts';
 import { createEntries, updateEntries, type Written } from './write-entries.ts';
 
+/** Tells of what a transaction has written, within it. */
+export type Announce = (
+  trx: Kysely<RegistrationTables>,
+  written: Written<unknown>,
+  effects: TransactionEffects,
+) => Promise<void>;
+
 /** See `Registration.declare`. `show` waits until this process shows what was committed. */
 export function createDeclaration(
   inputs: readonly EntryInput[],
@@ -22,7 +29,7 @@ export function createDeclaration(
     store: Store;
     random: Random;
     nowS: () => number;
-    announce: (written: Written<EntryResult>, effects: TransactionEffects) => void;
+    announce: Announce;
     show: (written: Written<EntryResult>) => Promise<void>;
   },
 ): Declaration {
@@ -37,9 +44,9 @@ export function createDeclaration(
     }
     const written: Written<EntryResult>[] = [];
     const results = new Map<EntryInput, EntryResult>();
-    const note = (items: readonly EntryInput[], done: Written<EntryResult>) => {
+    const note = async (items: readonly EntryInput[], done: Written<EntryResult>) => {
       written.push(done);
-      deps.announce(done, effects);
+      await deps.announce(trx, done, effects);
       for (const [index, item] of items.entries()) {
         const result = done.results[index];
         if (result) results.set(item, result);
@@ -60,8 +67,8 @@ export function createDeclaration(
       const present = new Set(rows.map(({ id }) => id));
       const updates = batch.filter((input) => present.has(idOf(input)));
       const creations = batch.filter((input) => !present.has(idOf(input)));
-      note(updates, await updateEntries(trx, updates.map(asUpdate), deps));
-      note(creations, await createEntries(trx, creations, { ...deps, nowS: deps.nowS() }));
+      await note(updates, await updateEntries(trx, updates.map(asUpdate), deps));
+      await note(creations, await createEntries(trx, creations, { ...deps, nowS: deps.nowS() }));
     }
     last = written;
     return inputs.map((input) => {

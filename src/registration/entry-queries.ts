@@ -1,6 +1,6 @@
 import { type ExpressionBuilder, type Kysely, sql } from 'kysely';
 import type { Entry, IdentityAttributes } from '../model/index.ts';
-import { entryOf, federationFact, NO_ATTRIBUTES_TEXT, selectorFact } from './entry-rows.ts';
+import { attributesIn, entryOf, federationFact, NO_ATTRIBUTES_TEXT, selectorFact } from './entry-rows.ts';
 import { entriesInPage } from './entry-size.ts';
 import { RegistrationError } from './errors.ts';
 import type { EntryRow, RegistrationTables } from './migrations.ts';
@@ -60,6 +60,27 @@ export async function entriesById(
 ): Promise<readonly EntryRow[]> {
   if (ids.length === 0) return [];
   return db.selectFrom('registration_entries').selectAll().where('id', 'in', ids).execute();
+}
+
+/** SPIFFE IDs that have an entry with that label, each once, as that transaction sees it. */
+export async function identitiesLabelled<Tables>(
+  trx: Kysely<Tables>,
+  { name, value }: { readonly name: string; readonly value: string },
+): Promise<readonly string[]> {
+  const text = `${JSON.stringify(name)}:${JSON.stringify(value)}`.replaceAll(/[\\%_]/g, '\\$&');
+  const db = trx as unknown as Kysely<RegistrationTables>; // Whose it is, says which of the tables there are.
+  const rows = await db
+    .selectFrom('registration_entries')
+    .select(['spiffe_id', 'attributes'])
+    // The text may stand somewhere else too, and engines differ in whether case counts: what is found is looked at.
+    .where(sql<boolean>`attributes like ${`%${text}%`} escape '\\'`)
+    .orderBy('spiffe_id')
+    .execute();
+  const found = rows.filter(({ attributes }) => {
+    const { labels } = attributesIn(attributes);
+    return Object.hasOwn(labels, name) && labels[name] === value;
+  });
+  return [...new Set(found.map((row) => row.spiffe_id))];
 }
 
 /** See `Registration.attributesOf`. */

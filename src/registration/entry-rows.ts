@@ -80,9 +80,14 @@ export function entryOf(row: EntryColumns, parents: Map<string, SpiffeId> = new 
     revisionNumber: row.revision_number,
     storeSvid: row.store_svid === 1,
     hint: row.hint,
-    attributes: row.attributes === NO_ATTRIBUTES_TEXT ? NO_ATTRIBUTES : attributesOf(row.attributes),
+    attributes: attributesIn(row.attributes),
     createdAtS: row.created_at_s,
   };
+}
+
+/** What the column of attributes says. */
+export function attributesIn(text: string): IdentityAttributes {
+  return text === NO_ATTRIBUTES_TEXT ? NO_ATTRIBUTES : (JSON.parse(text) as IdentityAttributes); // Written by `rowOf`.
 }
 
 /** Equal for entries with the same SPIFFE ID, parent and (sorted) selectors. */
@@ -107,10 +112,6 @@ export function federationFact(trustDomain: string): string {
 
 function selectorsOf(text: string): readonly Selector[] {
   return JSON.parse(text) as Selector[]; // Written by `rowOf`.
-}
-
-function attributesOf(text: string): IdentityAttributes {
-  return JSON.parse(text) as IdentityAttributes; // Written by `rowOf`.
 }
 
 function textsOf(text: string): readonly string[] {

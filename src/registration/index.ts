@@ -6,11 +6,12 @@
  */
 
 export { type EntryEndpointNeeds, endpoints } from './endpoints.ts';
+export { identitiesLabelled } from './entry-queries.ts';
 export { entriesInPage } from './entry-size.ts';
 export { errorTable, RegistrationError } from './errors.ts';
 export { registrationMigrations } from './migrations.ts';
 export type { PrincipalChanges, Principals } from './principals.ts';
-export { createRegistration } from './registration.ts';
+export { createRegistration, type RegistrationDeps } from './registration.ts';
 export {
   type Declaration,
   type DeleteResult,

@@ -1,9 +1,10 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import type { Kysely } from 'kysely';
+import type { Entry } from '../model/index.ts';
 import { type Clock, createListeners, type Log, messageOf, type Random, type Service } from '../std/index.ts';
 import type { Store, TransactionEffects } from '../store/index.ts';
 import { CHANGES_TOPIC, type ChangeFeed, createChangeFeed, type FeedTarget } from './change-feed.ts';
-import { createDeclaration } from './declaration.ts';
+import { type Announce, createDeclaration } from './declaration.ts';
 import { createEntryIndex, type EntryChange, isCurrent } from './entry-index.ts';
 import { attributesById, countEntries, findEntry, listEntries } from './entry-queries.ts';
 import { RegistrationError } from './errors.ts';
@@ -23,6 +24,15 @@ export interface RegistrationDeps {
   readonly trustDomain: TrustDomain;
   /** Whether the bundle of a foreign trust domain is known: entries may federate only with such. */
   readonly knowsTrustDomain: (trustDomain: TrustDomain) => boolean;
+  /**
+   * Is told of all entries that a transaction has made or changed, within it: what it writes stands if they do. What it throws undoes the transaction, and
+   * whoever asked for it hears it.
+   */
+  readonly written?: (
+    trx: Kysely<RegistrationTables>,
+    entries: readonly Entry[],
+    effects: TransactionEffects,
+  ) => Promise<void>;
 }
 
 /** Creates registration over a migrated store. `start` loads the entries. */
@@ -33,6 +43,10 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
   const nowS = () => Math.floor(clock.now() / 1000);
   const view = createView(deps);
   const feed = createChangeFeed({ store, clock, log, target: view.target });
+  const announce: Announce = async (trx, { revision, puts }, effects) => {
+    if (revision !== undefined) effects.notify(CHANGES_TOPIC, String(revision));
+    if (puts.length > 0) await deps.written?.(trx, puts, effects);
+  };
 
   /** Runs a write in one transaction, announces it, and waits until this process shows it. */
   const write = async <Result>(
@@ -42,7 +56,7 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
     const written = await store.transaction<RegistrationTables, Written<Result>>(
       async (trx, effects) => {
         const done = await work(trx);
-        announce(done, effects);
+        await announce(trx, done, effects);
         return done;
       },
       { ...options, order: 'registration' },
@@ -91,10 +105,6 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
       view.stop();
     },
   };
-}
-
-function announce({ revision }: Written<unknown>, effects: TransactionEffects): void {
-  if (revision !== undefined) effects.notify(CHANGES_TOPIC, String(revision));
 }
 
 /** Waits until this process shows what was committed. */

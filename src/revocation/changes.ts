@@ -5,37 +5,49 @@ import {
   parseRevocation,
   type Revocation,
   type RevocationSubject,
-  revocationLimits,
   revocationSubjectKey,
 } from '../model/index.ts';
 import { formatTime } from '../std/index.ts';
 import { databaseMs } from '../store/index.ts';
 import { standingOf } from './effect.ts';
 import { RevocationError } from './errors.ts';
+import { checkRoom, insertMembers, TOPIC_CHANGED } from './label-members.ts';
 import type { RevocationTables } from './migrations.ts';
 import type { RevocationsDeps } from './revocations.ts';
 import { readHead, readStanding, takeSequence } from './rows.ts';
-import type { RevocationRequest, Revocations, StandingRevocation } from './types.ts';
+import type { AddedRevocation, RevocationRequest, Revocations, StandingRevocation } from './types.ts';
 
 /** Creates what changes the revocations that stand, one change after another; `changed` reads what was changed, before whoever asked is told. */
 export function createChanges(
   deps: RevocationsDeps,
-  { topic, changed }: { readonly topic: string; readonly changed: () => Promise<unknown> },
+  changed: () => Promise<unknown>,
 ): Pick<Revocations, 'add' | 'lift' | 'restart'> {
   const { store, clock, random } = deps;
   const newName = () => random.bytes(16).toString('hex');
   return {
     async add(request, by) {
       const [id, mark, lifeMs] = [newName(), newName(), deps.lifeMsMax()];
-      const added = await store.transaction<RevocationTables, StandingRevocation>(
+      const added = await store.transaction<RevocationTables, AddedRevocation>(
         async (trx, effects) => {
           const atMs = await databaseMs(store, clock, trx);
+          // Whatever becomes of it: what is malformed changes nothing.
+          const wanted = parsed({ id, ...request, by, sequence: 1, atMs });
+          const replaced = await takeLooser(trx, wanted, newName());
           const sequence = await takeSequence(trx, { mark });
-          const revocation = parsed({ id, ...request, by, sequence, atMs });
-          await insertRow(trx, revocation, atMs + lifeMs);
+          const revocation = { ...wanted, sequence };
+          const { subject } = revocation;
+          // Nothing of a person outlives their sign-ins, which end here.
+          const endsMs = subject.kind === 'person' ? atMs : atMs + lifeMs;
+          await insertRow(trx, revocation, endsMs);
+          if (subject.kind === 'person' && revocation.mode === 'revoked') await deps.endSignIns(trx, subject);
+          const members = subject.kind === 'label' ? await deps.labelled(trx, subject) : [];
+          // Who belonged to the one before belongs to this.
+          const all = [...new Set([...members, ...(replaced?.members ?? [])])];
+          await insertMembers(trx, id, { members: all, sequence });
           await checkRoom(trx);
-          effects.notify(topic, '');
-          return { ...revocation, latestExpiryMs: atMs + lifeMs };
+          effects.notify(TOPIC_CHANGED, '');
+          const more = { ...(all.length > 0 ? { members: all } : {}), ...(replaced ? { replaced: replaced.id } : {}) };
+          return { ...revocation, ...more, latestExpiryMs: endsMs };
         },
         { order: ORDER },
       );
@@ -54,9 +66,8 @@ export function createChanges(
               `what was issued before may be valid until ${formatTime(found.latestExpiryMs)}`,
             );
           await takeSequence(trx, { mark });
-          await trx.deleteFrom('revocation_standing').where('id', '=', id).execute();
-          await trx.deleteFrom('revocation_effects').where('revocation', '=', id).execute();
-          effects.notify(topic, '');
+          await deleteRow(trx, id);
+          effects.notify(TOPIC_CHANGED, '');
           return found;
         },
         { order: ORDER },
@@ -70,7 +81,7 @@ export function createChanges(
         async (trx, effects) => {
           const { incarnation, follows } = await readHead(trx);
           const all = [incarnation, ...(JSON.parse(follows) as string[])].slice(0, FOLLOWED_MAX); // Written below alone.
-          effects.notify(topic, '');
+          effects.notify(TOPIC_CHANGED, '');
           return takeSequence(trx, { ...next, follows: all });
         },
         { order: ORDER },
@@ -108,15 +119,57 @@ function checkHolds(subject: RevocationSubject): void {
     );
 }
 
+/**
+ * Takes away, in the same transaction, the quarantine in whose place a stricter one of the same subject comes: nobody gets in between. What would let pass more is
+ * a lift, which not all may do who may quarantine. @throws RevocationError ERR_REVOCATION_EXISTS
+ */
+async function takeLooser(
+  trx: Kysely<RevocationTables>,
+  next: Revocation,
+  mark: string,
+): Promise<{ readonly id: string; readonly members: readonly string[] } | undefined> {
+  if (next.mode !== 'quarantined') return undefined;
+  const row = await trx
+    .selectFrom(tableOf(next.subject))
+    .select(['id', 'told'])
+    .where('subject_key', '=', revocationSubjectKey(next.subject))
+    .where('mode', '=', next.mode)
+    .executeTakeFirst();
+  if (row === undefined) return undefined;
+  const { allow, running } = parseRevocation(JSON.parse(row.told));
+  const isLooser =
+    next.allow.some((action) => !allow.includes(action)) || (running === 'end' && next.running === 'keep');
+  if (isLooser || (next.allow.length === allow.length && next.running === running))
+    throw new RevocationError(
+      'ERR_REVOCATION_EXISTS',
+      `it is quarantined already, by ${row.id}${isLooser ? ', which lets pass less; one that lets pass more stands once that is lifted' : ''}`,
+    );
+  const members = await trx
+    .selectFrom('revocation_members')
+    .select('spiffe_id')
+    .where('revocation', '=', row.id)
+    .execute();
+  await takeSequence(trx, { mark });
+  await deleteRow(trx, row.id);
+  return { id: row.id, members: members.map(({ spiffe_id }) => spiffe_id) };
+}
+
+async function deleteRow(trx: Kysely<RevocationTables>, id: string): Promise<void> {
+  for (const table of ['revocation_standing', 'revocation_persons'] as const)
+    await trx.deleteFrom(table).where('id', '=', id).execute();
+  for (const table of ['revocation_effects', 'revocation_members'] as const)
+    await trx.deleteFrom(table).where('revocation', '=', id).execute();
+}
+
 /** @throws RevocationError ERR_REVOCATION_EXISTS */
 async function insertRow(trx: Kysely<RevocationTables>, revocation: Revocation, latestExpiryMs: number): Promise<void> {
   const { id, subject, mode, sequence, atMs } = revocation;
   const key = revocationSubjectKey(subject);
-  const same = trx.selectFrom('revocation_standing').select('id').where('subject_key', '=', key);
+  const same = trx.selectFrom(tableOf(subject)).select('id').where('subject_key', '=', key);
   const other = await same.where('mode', '=', mode).executeTakeFirst();
   if (other !== undefined) throw new RevocationError('ERR_REVOCATION_EXISTS', `it is ${mode} already, by ${other.id}`);
   await trx
-    .insertInto('revocation_standing')
+    .insertInto(tableOf(subject))
     .values({
       ...{ id, subject_key: key, mode, sequence, at_ms: atMs, latest_expiry_ms: latestExpiryMs },
       told: JSON.stringify(revocation),
@@ -124,23 +177,23 @@ async function insertRow(trx: Kysely<RevocationTables>, revocation: Revocation, 
     .execute();
 }
 
-/** What stands has to fit into one message to each verifier. @throws RevocationError ERR_REVOCATION_LIMIT */
-async function checkRoom(trx: Kysely<RevocationTables>): Promise<void> {
-  const rows = await trx
-    .selectFrom('revocation_standing')
-    .select(({ fn }) => [
-      fn.countAll<number | string>().as('count'),
-      fn.sum<number | string>(fn('octet_length', ['told'])).as('bytes'),
-    ])
-    .executeTakeFirstOrThrow();
-  const { standing, bytes } = revocationLimits;
-  if (Number(rows.count) > standing || Number(rows.bytes) > bytes)
-    throw new RevocationError(
-      'ERR_REVOCATION_LIMIT',
-      `${standing} revocations may stand at once, of ${bytes} bytes together`,
-    );
+function tableOf({ kind }: RevocationSubject): 'revocation_standing' | 'revocation_persons' {
+  return kind === 'person' ? 'revocation_persons' : 'revocation_standing';
+}
+
+/** In the transaction in which somebody signs in. @throws RevocationError ERR_REVOCATION_REVOKED */
+export async function admitPerson<Tables>(
+  trx: Kysely<Tables>,
+  { issuer, subject }: { readonly issuer: string; readonly subject: string },
+): Promise<void> {
+  const row = await (trx as unknown as Kysely<RevocationTables>) // Whose it is, says which of the tables there are.
+    .selectFrom('revocation_persons')
+    .select('id')
+    .where('subject_key', '=', revocationSubjectKey({ kind: 'person', issuer, subject }))
+    .executeTakeFirst();
+  if (row !== undefined) throw new RevocationError('ERR_REVOCATION_REVOKED', `who signs in is revoked (${row.id})`);
 }
 
 /** Of all that changes what stands: one after another. */
-const ORDER = 'revocation';
+export const ORDER = 'revocation';
 const FOLLOWED_MAX = 16;

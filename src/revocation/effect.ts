@@ -1,4 +1,4 @@
-import { type Clock, timeoutSignal } from '../std/index.ts';
+import { type Clock, sleep, timeoutSignal } from '../std/index.ts';
 import { databaseMs, type Store } from '../store/index.ts';
 import { RevocationError } from './errors.ts';
 import type { RevocationTables, VerifierRow } from './migrations.ts';
@@ -23,15 +23,18 @@ export function createEffect(deps: EffectDeps): Revocations['effect'] {
       wake();
     };
     const unsubscribe = store.subscribe(TOPIC_ACKNOWLEDGED, told);
+    const nodes = createNodesRead(deps);
     const time = timeoutSignal(clock, waitMs, signal);
     time.signal.addEventListener('abort', told, { once: true });
     try {
-      for (;;) {
+      for (let looks = 1; ; looks++) {
         isNew = false;
-        const { effect, isOpen } = await look(deps, id);
+        const { effect, isOpen } = await look(deps, id, nodes);
         signal.throwIfAborted();
         if (!isOpen || time.isOver || waitMs === 0) return effect;
-        if (isNew) continue;
+        // Each look reads all verifiers: what comes again and again is looked at together.
+        if (looks >= LOOKS_AT_ONCE) await sleep(clock, LOOK_MS_MIN, time.signal).catch(() => {}); // It is looked at once more.
+        if (isNew || time.isOver) continue;
         // A notification may be lost; and one that is away for too long is waited for no more.
         await new Promise<void>((resolve) => {
           const timer = clock.after(LOOK_MS, resolve);
@@ -49,8 +52,23 @@ export function createEffect(deps: EffectDeps): Revocations['effect'] {
   };
 }
 
+/** Nodes come and go slowly, and there may be many: they are read once in a while, whatever is looked at in between. */
+function createNodesRead({ known, clock }: Pick<EffectDeps, 'known' | 'clock'>): KnownVerifiers['nodes'] {
+  let last: { readonly nodes: Awaited<ReturnType<KnownVerifiers['nodes']>>; readonly atMs: number } | undefined;
+  return async () => {
+    const nowMs = clock.monotonicMs();
+    if (last !== undefined && nowMs - last.atMs < LOOK_MS) return last.nodes;
+    last = { nodes: await known.nodes(), atMs: nowMs };
+    return last.nodes;
+  };
+}
+
 /** How it is now, and whether somebody may still say so. */
-async function look(deps: EffectDeps, id: string): Promise<{ effect: RevocationEffect; isOpen: boolean }> {
+async function look(
+  deps: EffectDeps,
+  id: string,
+  readNodes: KnownVerifiers['nodes'],
+): Promise<{ effect: RevocationEffect; isOpen: boolean }> {
   const { store, clock, known } = deps;
   const db = store.db<RevocationTables>();
   const standing = await readStanding(db);
@@ -63,7 +81,9 @@ async function look(deps: EffectDeps, id: string): Promise<{ effect: RevocationE
   const seen = new Set<string>();
   let isOpen = false;
   const verifiers: VerifierEffect[] = [];
-  const nodes = new Map((await known.nodes()).map((node) => [node.spiffeId, node.expiresAtS * 1000]));
+  // Whose sign-ins have ended in the store, has nothing at a verifier.
+  if (revocation.subject.kind === 'person') return { effect: { revocation, verifiers }, isOpen };
+  const nodes = new Map((await readNodes()).map((node) => [node.spiffeId, node.expiresAtS * 1000]));
   for (const row of rows) {
     seen.add(keyText(row));
     const effect = effectOf(row, { ...there, afterMs: after.get(keyText(row)), nodeEndsMs: nodes.get(row.spiffe_id) });
@@ -105,7 +125,8 @@ function effectOf(
   const { standing, revocation, nowMs, afterMs, nodeEndsMs } = of;
   const { kind, spiffe_id: spiffeId, address, instance } = row;
   const verifier = { kind, spiffeId, address, instance };
-  if (row.incarnation === standing.state.incarnation && row.sequence >= revocation.sequence)
+  const sequence = standing.changedSequence.get(revocation.id) ?? revocation.sequence;
+  if (row.incarnation === standing.state.incarnation && row.sequence >= sequence)
     return { ...verifier, state: 'in-effect', afterMs, endsMs: undefined };
   // Its server says every half a minute that it is there; one that has not for longer was killed, and may have told it until just before.
   const isThere = row.connected === 1 && nowMs - row.seen_ms < 2 * BEAT_MS;
@@ -148,5 +169,7 @@ function keyText({
 
 const RANK = { unreachable: 0, waiting: 1, refusing: 2, 'in-effect': 3 } as const;
 const LOOK_MS = 1_000;
+const LOOK_MS_MIN = 50;
+const LOOKS_AT_ONCE = 10;
 /** Who has lost its server is back at another one within it. */
 const BACK_MS = 5_000;

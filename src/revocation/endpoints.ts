@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { type Endpoint, endpointsOf, type Principal, principalName } from '../endpoint/index.ts';
 import { InvalidRevocation, isOneLine, parseRevocationSubject, revocationLimits } from '../model/index.ts';
+import { sha256 } from '../std/index.ts';
 import { RevocationError } from './errors.ts';
 import type { RevocationEffect, Revocations, StandingRevocation, VerifierEffect } from './types.ts';
 
@@ -15,7 +16,7 @@ const closed = { additionalProperties: false } as const;
 
 const id = Type.String({ pattern: '^[0-9a-f]{32}$', description: 'Id of the revocation.' });
 const subjectFields = {
-  kind: Type.Enum(['identity', 'entry', 'node', 'instance', 'key', 'label']),
+  kind: Type.Enum(['identity', 'entry', 'node', 'instance', 'key', 'label', 'person']),
   spiffeId: Type.Optional(Type.String({ maxLength: 2048, description: 'Of an identity, and of an entry.' })),
   entryId: Type.Optional(Type.String({ maxLength: 255, description: 'Of an entry.' })),
   nodeId: Type.Optional(Type.String({ maxLength: 2048, description: 'SPIFFE ID, of a node and of an instance.' })),
@@ -26,6 +27,8 @@ const subjectFields = {
   ),
   name: Type.Optional(Type.String({ maxLength: 256, description: 'Of a label.' })),
   value: Type.Optional(Type.String({ maxLength: 256, description: 'Of a label.' })),
+  issuer: Type.Optional(Type.String({ maxLength: 2048, description: 'Of a person: who says who it is.' })),
+  subject: Type.Optional(Type.String({ maxLength: 512, description: 'Of a person: as the issuer names them.' })),
 };
 const subject = Type.Object(subjectFields, { ...closed, description: 'Whose credentials it is about.' });
 const mode = Type.Enum(['revoked', 'quarantined'], {
@@ -45,6 +48,9 @@ const standing = Type.Object(
     by: Type.String({ description: 'Who did it.' }),
     sequence: Type.Integer(),
     at: time,
+    identities: Type.Optional(
+      Type.Integer({ description: 'Of a label: how many identities belong to it, those that had it once included.' }),
+    ),
     liftableFrom: Type.Optional({
       ...time,
       description: 'When all that was issued before is over: what is revoked may be lifted from then on.',
@@ -57,7 +63,7 @@ const verifier = Type.Object(
     kind: Type.Enum(['agent', 'gateway']),
     spiffeId: Type.String(),
     address: Type.Optional(Type.String({ description: 'Of a gateway.' })),
-    instance: Type.Optional(Type.String({ description: 'One process of a gateway.' })),
+    instance: Type.Optional(Type.String({ description: 'One process of a gateway: digits that tell it from others.' })),
     state: Type.Enum(['in-effect', 'waiting', 'unreachable', 'refusing'], {
       description:
         '`in-effect`: it has said so. `waiting`: it is connected, and has not. `unreachable`: it is not connected, or does not follow revocations. `refusing`: it has heard nothing for so long that it refuses everything.',
@@ -73,6 +79,7 @@ const verifier = Type.Object(
 const effect = Type.Object(
   {
     revocation: standing,
+    replaced: Type.Optional({ ...id, description: 'The quarantine in whose place a stricter one came.' }),
     inEffect: Type.Integer({ description: 'At how many it is in effect, those that refuse everything included.' }),
     open: Type.Integer({ description: 'At how many it may not be.' }),
     verifiers: Type.Array(verifier, { description: 'Those where it may not be in effect first.' }),
@@ -109,7 +116,10 @@ const add = endpoint({
         ...(those2.length === 0 ? {} : { allow: those2.filter(isOneLine) }),
         ...(reason === '' || !isOneLine(reason) ? {} : { reason }),
       },
-      outcome: ({ revocation, inEffect, open }) => ({ revocation: revocation.id, inEffect, open }),
+      outcome: ({ revocation, replaced, inEffect, open }) => ({
+        ...{ revocation: revocation.id, inEffect, open },
+        ...(replaced === undefined ? {} : { replaced }),
+      }),
     }),
   },
   async handle(input, { principal, signal }, { revocations }) {
@@ -117,7 +127,8 @@ const add = endpoint({
     const request = { subject: parseSubject(input.subject), mode: how, allow: passing, running: those, reason };
     const added = await revocations.add(request, nameOf(principal));
     const waitMs = (input.waitSeconds ?? WAIT_S) * 1000;
-    return effectOutput(await revocations.effect(added.id, { waitMs, signal }));
+    const output = effectOutput(await revocations.effect(added.id, { waitMs, signal }));
+    return added.replaced === undefined ? output : { ...output, replaced: added.replaced };
   },
 });
 
@@ -221,6 +232,7 @@ function standingOutput(one: StandingRevocation): Static<typeof standing> {
   return {
     ...{ id: one.id, subject: { ...of }, mode: how, allow: [...one.allow], running: one.running },
     ...{ reason: one.reason, by: one.by, sequence: one.sequence, at: timeText(atMs) },
+    ...(of.kind === 'label' ? { identities: one.members?.length ?? 0 } : {}),
     ...(how === 'revoked' ? { liftableFrom: timeText(latestExpiryMs) } : {}),
   };
 }
@@ -239,7 +251,7 @@ function verifierOutput(one: VerifierEffect): Static<typeof verifier> {
   return {
     ...{ kind, spiffeId, state },
     ...(address === '' ? {} : { address }),
-    ...(instance === '' ? {} : { instance }),
+    ...(instance === '' ? {} : { instance: sha256(Buffer.from(instance)).toString('hex').slice(0, INSTANCE_DIGITS) }),
     ...(afterMs === undefined ? {} : { afterMs }),
     ...(endsMs === undefined ? {} : { endsBy: timeText(endsMs) }),
   };
@@ -250,6 +262,8 @@ function timeText(ms: number): string {
 }
 
 const WAIT_S = 10;
+/** Of the digest of what a process is known by to servers, which is for nobody else to know. */
+const INSTANCE_DIGITS = 16;
 /** Of the largest some hundred kilobytes. */
 const VERIFIERS_MAX = 2_000;
 /** 9999-12-31: what lies behind has no such text. */

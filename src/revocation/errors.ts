@@ -19,7 +19,7 @@ export const errorTable = {
     exit: 'no',
     meaning: 'The subject is revoked already, or quarantined already.',
     remedy:
-      'Nothing, if it is to be so: `countersign revocation show` tells where it is in effect. Else lift that one first.',
+      'Nothing, if it is to be so: `countersign revocation show` tells where it is in effect. A stricter quarantine takes the place of one that stands; for a looser one lift that first.',
   },
   ERR_REVOCATION_UNKNOWN: {
     status: 404,

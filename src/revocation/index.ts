@@ -7,10 +7,18 @@
  * itself. It must not know what verifiers do with it, or who may ask.
  */
 
+export { admitPerson } from './changes.ts';
 export { endpoints, type RevocationEndpointNeeds } from './endpoints.ts';
 export { errorTable, RevocationError } from './errors.ts';
-export { createRevocationFeed, type RevocationFeed, type RevocationStream } from './feed.ts';
-export { revocationMigrations } from './migrations.ts';
+export { createRevocationFeed, type RevocationFeed, type RevocationStream, type UnknownState } from './feed.ts';
+export {
+  createLabelMembers,
+  type FindLabelled,
+  type LabelledIdentity,
+  type LabelMembers,
+  type LabelMembersDeps,
+} from './label-members.ts';
+export { type RevocationTables, revocationLaterMigrations, revocationMigrations } from './migrations.ts';
 export { createRevocations, type RevocationsDeps, type StandingSource } from './revocations.ts';
 export type {
   KnownVerifiers,
@@ -22,4 +30,5 @@ export type {
   VerifierEffect,
   WatchingVerifier,
 } from './types.ts';
+export { createVerifierCounts, type VerifierCounts } from './verifier-counts.ts';
 export { createVerifiers, type Verifiers } from './verifiers.ts';

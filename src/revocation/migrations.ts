@@ -60,6 +60,49 @@ export const revocationMigrations: readonly Migration[] = [
   },
 ];
 
+/** Those that came later; each server has them after all others. */
+export const revocationLaterMigrations: readonly Migration[] = [
+  {
+    name: '0002-revocation-members',
+    async up(db) {
+      await db.schema
+        .createTable('revocation_members')
+        .addColumn('revocation', 'text', (column) => column.notNull())
+        .addColumn('spiffe_id', 'text', (column) => column.notNull())
+        .addColumn('sequence', 'bigint', (column) => column.notNull())
+        .addPrimaryKeyConstraint('revocation_members_key', ['revocation', 'spiffe_id'])
+        .execute();
+    },
+  },
+  {
+    name: '0003-revocation-streams',
+    async up(db) {
+      for (const column of ['stream', 'public_key'])
+        await db.schema
+          .alterTable('revocation_verifiers')
+          .addColumn(column, 'text', (of) => of.notNull().defaultTo(''))
+          .execute();
+    },
+  },
+  {
+    // Apart from the others: servers of before read all of those, and would know nothing of a subject of this kind.
+    name: '0004-revocation-persons',
+    async up(db) {
+      await db.schema
+        .createTable('revocation_persons')
+        .addColumn('id', 'text', (column) => column.primaryKey())
+        .addColumn('subject_key', 'text', (column) => column.notNull())
+        .addColumn('mode', 'text', (column) => column.notNull())
+        .addColumn('sequence', 'bigint', (column) => column.notNull())
+        .addColumn('at_ms', 'bigint', (column) => column.notNull())
+        .addColumn('latest_expiry_ms', 'bigint', (column) => column.notNull())
+        .addColumn('told', 'text', (column) => column.notNull())
+        .addUniqueConstraint('revocation_persons_subject', ['subject_key', 'mode'])
+        .execute();
+    },
+  },
+];
+
 /** The tables, as kysely sees them. Times are epoch milliseconds by the clock of the database. */
 export interface RevocationTables {
   /** One row, made by the first server. */
@@ -67,18 +110,24 @@ export interface RevocationTables {
   /** Every state there was, by which it is told whether that of a verifier was one of them. */
   revocation_changes: { incarnation: string; sequence: number; mark: string };
   /** `told`: the revocation as JSON. */
-  revocation_standing: {
-    id: string;
-    subject_key: string;
-    mode: string;
-    sequence: number;
-    at_ms: number;
-    latest_expiry_ms: number;
-    told: string;
-  };
+  revocation_standing: StandingRow;
+  /** Those of people, likewise. */
+  revocation_persons: StandingRow;
+  /** Identities that belong to a revocation of a label; `sequence`: of the state since which they do. */
+  revocation_members: { revocation: string; spiffe_id: string; sequence: number };
   revocation_verifiers: VerifierRow;
   /** How long each took, of revocations that were new when it had them in effect. */
   revocation_effects: VerifierKey & { revocation: string; after_ms: number };
+}
+
+interface StandingRow {
+  id: string;
+  subject_key: string;
+  mode: string;
+  sequence: number;
+  at_ms: number;
+  latest_expiry_ms: number;
+  told: string;
 }
 
 export interface VerifierKey {
@@ -98,6 +147,10 @@ export interface VerifierRow extends VerifierKey {
   seen_ms: number;
   fresh_for_ms: number;
   then_refuses: number;
+  /** Its newest stream: SHA-256 of the nonce, in hex; empty of one that says none with its word. */
+  stream: string;
+  /** Which its connection has proven: SHA-256, in hex. */
+  public_key: string;
   /** What is in effect there. */
   incarnation: string;
   sequence: number;

@@ -1,23 +1,25 @@
 import type { Kysely } from 'kysely';
 import type { RevocationFacts, RevocationVerdict } from '../model/index.ts';
-import { assert, type Clock, createListeners, type Log, type Random, type Service } from '../std/index.ts';
-import { createFollower, type Store } from '../store/index.ts';
-import { createChanges } from './changes.ts';
+import { assert, createListeners, type Log, type Service } from '../std/index.ts';
+import { createFollower } from '../store/index.ts';
+import { createChanges, ORDER } from './changes.ts';
 import { createEffect } from './effect.ts';
 import { RevocationError } from './errors.ts';
 import { createFreshStanding } from './fresh-standing.ts';
+import { type FindLabelled, joinMissed, type LabelMembersDeps, TOPIC_CHANGED } from './label-members.ts';
 import type { RevocationTables } from './migrations.ts';
 import { createState, hasState, readHead, type Standing } from './rows.ts';
 import type { KnownVerifiers, Revocations, StateName } from './types.ts';
 
-export interface RevocationsDeps {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly random: Random;
+export interface RevocationsDeps extends LabelMembersDeps {
   readonly log: Log;
   readonly known: KnownVerifiers;
-  /** How long what this trust domain's authorities sign may be valid at most, milliseconds from now. */
-  readonly lifeMsMax: () => number;
+  readonly labelled: FindLabelled;
+  /** Ends the sign-ins of somebody, in that transaction. */
+  readonly endSignIns: <Tables>(
+    trx: Kysely<Tables>,
+    person: { readonly issuer: string; readonly subject: string },
+  ) => Promise<void>;
 }
 
 /** What the feed is made of. */
@@ -38,7 +40,7 @@ export function createRevocations(deps: RevocationsDeps): Revocations & Standing
   const listeners = createListeners((error) => log.error('revocation.listener.failed', { error }));
   const fresh = createFreshStanding({ store, changed: () => listeners.tell() });
   const follower = createFollower(deps, {
-    ...{ topic: TOPIC, pollMs: POLL_MS },
+    ...{ topic: TOPIC_CHANGED, pollMs: POLL_MS },
     async load() {
       await fresh.read();
     },
@@ -51,6 +53,9 @@ export function createRevocations(deps: RevocationsDeps): Revocations & Standing
   return {
     async start(signal) {
       await createState(db, random.bytes(16).toString('hex'));
+      await store.transaction<RevocationTables, void>((trx, effects) => joinMissed(trx, deps, effects), {
+        order: ORDER,
+      });
       await follower.start(signal);
     },
     stop: follower.stop,
@@ -58,7 +63,7 @@ export function createRevocations(deps: RevocationsDeps): Revocations & Standing
     read: fresh.read,
     onChange: listeners.add,
     checkKnown: (state) => checkKnown(db, state),
-    ...createChanges(deps, { topic: TOPIC, changed: fresh.read }),
+    ...createChanges(deps, fresh.read),
     async list() {
       const { state, latestExpiryMs } = await fresh.read();
       return state.revocations.map((one) => ({ ...one, latestExpiryMs: latestExpiryMs.get(one.id) ?? 0 }));
@@ -94,6 +99,5 @@ async function checkKnown(db: Kysely<RevocationTables>, state: StateName): Promi
   );
 }
 
-const TOPIC = 'revocation.changed';
 /** A notification that was lost is made up for within it. */
 const POLL_MS = 1_000;

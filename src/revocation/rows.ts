@@ -1,11 +1,5 @@
-import type { Kysely } from 'kysely';
-import {
-  createRevocationIndex,
-  parseRevocation,
-  type Revocation,
-  type RevocationIndex,
-  type RevocationState,
-} from '../model/index.ts';
+import { type Kysely, sql } from 'kysely';
+import { createRevocationIndex, parseRevocation, type RevocationIndex, type RevocationState } from '../model/index.ts';
 import { assert } from '../std/index.ts';
 import type { RevocationTables } from './migrations.ts';
 
@@ -17,6 +11,8 @@ export interface Standing {
   readonly index: RevocationIndex;
   /** By id: when the last of what was issued before is over, epoch milliseconds. */
   readonly latestExpiryMs: ReadonlyMap<string, number>;
+  /** By id: of the state since which it is as it is now, its last member included. */
+  readonly changedSequence: ReadonlyMap<string, number>;
 }
 
 type Tables = Kysely<RevocationTables>;
@@ -28,27 +24,44 @@ export function readHead(db: Tables) {
 
 /** All of it, by one statement, so that state and rows are of one moment. */
 export async function readStanding(db: Tables): Promise<Standing> {
+  const members = db
+    .selectFrom('revocation_members')
+    .select(['revocation as id', 'sequence as place', 'spiffe_id as member'])
+    .select([sql<string | null>`cast(null as text)`.as('told'), sql<number | null>`cast(null as bigint)`.as('ends')]);
+  const partsOf = (table: 'revocation_standing' | 'revocation_persons') =>
+    db
+      .selectFrom(table)
+      .select(['id', 'sequence as place', sql<string | null>`cast(null as text)`.as('member')])
+      .select([sql<string | null>`told`.as('told'), sql<number | null>`latest_expiry_ms`.as('ends')]);
+  const parts = partsOf('revocation_standing').unionAll(partsOf('revocation_persons')).unionAll(members);
   const rows = await db
     .selectFrom('revocation_state')
-    .leftJoin('revocation_standing', (join) => join.onTrue())
+    .leftJoin(parts.as('part'), (join) => join.onTrue())
     .select(['incarnation', 'follows', 'mark', 'revocation_state.sequence as head'])
-    .select(['told', 'revocation_standing.id as id', 'latest_expiry_ms'])
-    .orderBy('revocation_standing.sequence')
+    .select(['part.id as id', 'part.place as place', 'part.member as member', 'part.told as told', 'part.ends as ends'])
+    .orderBy('part.place')
+    .orderBy('part.member')
     .execute();
   const [first] = rows;
   assert(first !== undefined, 'the state is made at the start');
-  const revocations: Revocation[] = [];
-  const latestExpiryMs = new Map<string, number>();
-  for (const { id, told, latest_expiry_ms: endMs } of rows) {
-    if (id === null || told === null) continue;
-    revocations.push(parseRevocation(JSON.parse(told)));
-    latestExpiryMs.set(id, endMs ?? 0);
+  const [latestExpiryMs, changedSequence] = [new Map<string, number>(), new Map<string, number>()];
+  const membersOf = new Map<string, string[]>();
+  for (const { id, member, ends, place } of rows) {
+    if (id === null) continue;
+    changedSequence.set(id, Math.max(changedSequence.get(id) ?? 0, place ?? 0));
+    if (member === null) latestExpiryMs.set(id, ends ?? 0);
+    else if (!membersOf.get(id)?.push(member)) membersOf.set(id, [member]);
   }
+  const revocations = rows.flatMap(({ id, told }) => {
+    if (id === null || told === null) return [];
+    const those = membersOf.get(id);
+    return [parseRevocation({ ...JSON.parse(told), ...(those === undefined ? {} : { members: those }) })];
+  });
   const { incarnation, follows, mark, head: sequence } = first;
   return {
     state: { incarnation, sequence, mark, revocations },
     follows: JSON.parse(follows),
-    ...{ index: createRevocationIndex(revocations), latestExpiryMs },
+    ...{ index: createRevocationIndex(revocations), latestExpiryMs, changedSequence },
   };
 }
 

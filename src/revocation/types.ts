@@ -42,6 +42,12 @@ export interface StandingRevocation extends Revocation {
   readonly latestExpiryMs: number;
 }
 
+/** One that was added. */
+export interface AddedRevocation extends StandingRevocation {
+  /** The quarantine of the same subject that let pass more, and stands no longer. */
+  readonly replaced?: string;
+}
+
 /**
  * How it is at one verifier. `in-effect`: it has said so. `waiting`: it is connected and has not said so yet. `unreachable`: it is not connected, or does not
  * follow revocations. `refusing`: it is away for so long that it refuses everything by itself.
@@ -70,8 +76,11 @@ export interface KnownVerifiers {
 
 /** What is revoked and quarantined. Everything may throw StoreError. */
 export interface Revocations {
-  /** @throws RevocationError ERR_REVOCATION_REQUEST, ERR_REVOCATION_EXISTS, ERR_REVOCATION_LIMIT */
-  add(request: RevocationRequest, by: string): Promise<StandingRevocation>;
+  /**
+   * A quarantine that is stricter than the one of its subject takes its place, in one change.
+   * @throws RevocationError ERR_REVOCATION_REQUEST, ERR_REVOCATION_EXISTS, ERR_REVOCATION_LIMIT
+   */
+  add(request: RevocationRequest, by: string): Promise<AddedRevocation>;
   /** Takes one back. @throws RevocationError ERR_REVOCATION_UNKNOWN, ERR_REVOCATION_LIVES */
   lift(id: string): Promise<StandingRevocation>;
   /** By sequence. */

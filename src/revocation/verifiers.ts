@@ -3,17 +3,17 @@ import { type Clock, type Log, messageOf, type Service, type Timer } from '../st
 import { databaseMs, type Store } from '../store/index.ts';
 import { RevocationError } from './errors.ts';
 import type { RevocationTables, VerifierRow } from './migrations.ts';
-import { readHead } from './rows.ts';
+import { hasState, readHead } from './rows.ts';
 import type { StateName, Verifier, WatchingVerifier } from './types.ts';
 
 /** Who is told of revocations, kept in the store so that any server can tell. Everything may throw StoreError. */
 export interface Verifiers extends Service {
   /** It watches this server from now on, and says which state is in effect there. Resolves once that is kept. */
-  joined(verifier: WatchingVerifier, state: AckedState): Promise<void>;
+  joined(verifier: WatchingVerifier, watch: Watch): Promise<void>;
   /** It does not any more. `gone`: for good, in good order. */
   left(verifier: Verifier, how: 'gone' | 'away'): Promise<void>;
-  /** That state is in effect there. Resolves once it is kept. */
-  acknowledged(verifier: Verifier, state: AckedState): Promise<void>;
+  /** That state is in effect there, if its newest stream is that one, and the state one of this store. Resolves once it is kept. */
+  acknowledged(verifier: Verifier, word: Pick<Watch, 'state' | 'stream'>): Promise<void>;
 }
 
 interface VerifiersDeps {
@@ -25,11 +25,24 @@ interface VerifiersDeps {
 }
 
 type Change =
-  | { readonly kind: 'joined'; readonly verifier: WatchingVerifier; readonly state: AckedState }
+  | { readonly kind: 'joined'; readonly verifier: WatchingVerifier; readonly watch: Watch }
   | { readonly kind: 'left'; readonly verifier: Verifier; readonly how: 'gone' | 'away' }
-  | { readonly kind: 'acknowledged'; readonly verifier: Verifier; readonly state: AckedState };
+  | { readonly kind: 'acknowledged'; readonly verifier: Verifier; readonly word: Pick<Watch, 'state' | 'stream'> };
 
-type AckedState = Pick<StateName, 'incarnation' | 'sequence'>;
+interface Watch {
+  /** What is in effect there. */
+  readonly state: StateName;
+  /** SHA-256 of its nonce, in hex; empty: an earlier version, which does not say it again. */
+  readonly stream: string;
+  /** Which its connection has proven: SHA-256, in hex. */
+  readonly key: string;
+}
+
+/** What became of changes. */
+interface Applied {
+  readonly refused: ReadonlyMap<Change, RevocationError>;
+  readonly isAnyNew: boolean;
+}
 
 type Tables = Kysely<RevocationTables>;
 
@@ -50,15 +63,14 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
     while (waiting.length > 0) {
       const batch = waiting.splice(0, BATCH_MAX);
       try {
-        const refused = await store.transaction<RevocationTables, ReadonlyMap<Change, RevocationError>>(
+        const { refused } = await store.transaction<RevocationTables, Applied>(
           async (trx, effects) => {
             const nowMs = await databaseMs(store, clock, trx);
-            effects.notify(TOPIC_ACKNOWLEDGED, '');
-            return applyAll(
-              trx,
-              batch.map(({ change }) => change),
-              { nowMs, server },
-            );
+            const changes = batch.map(({ change }) => change);
+            const applied = await applyAll(trx, changes, { nowMs, server });
+            // A word that is repeated wakes nobody: whoever waits reads much.
+            if (applied.isAnyNew) effects.notify(TOPIC_ACKNOWLEDGED, '');
+            return applied;
           },
           { order: ORDER },
         );
@@ -87,11 +99,9 @@ export function createVerifiers(deps: VerifiersDeps): Verifiers {
     });
   };
   return {
-    joined: (verifier, { incarnation, sequence }) =>
-      note({ kind: 'joined', verifier, state: { incarnation, sequence } }),
+    joined: (verifier, watch) => note({ kind: 'joined', verifier, watch }),
     left: (verifier, how) => note({ kind: 'left', verifier, how }),
-    acknowledged: (verifier, { incarnation, sequence }) =>
-      note({ kind: 'acknowledged', verifier, state: { incarnation, sequence } }),
+    acknowledged: (verifier, word) => note({ kind: 'acknowledged', verifier, word }),
     async start() {
       await forgetPast(deps);
       isStarted = true;
@@ -149,43 +159,51 @@ function verifierOf({ kind, spiffe_id: spiffeId, address, instance }: VerifierRo
 }
 
 /** @throws RevocationError ERR_REVOCATION_LIMIT */
-async function checkRoom(trx: Tables, { spiffeId }: Verifier): Promise<void> {
-  const { count } = await trx
-    .selectFrom('revocation_verifiers')
-    .select(({ fn }) => fn.countAll<number | string>().as('count'))
-    .where('spiffe_id', '=', spiffeId)
-    .executeTakeFirstOrThrow();
-  if (Number(count) >= ROWS_MAX)
-    throw new RevocationError('ERR_REVOCATION_LIMIT', `${ROWS_MAX} processes of ${spiffeId} are known already`);
+async function checkRoom(trx: Tables, { spiffeId }: Verifier, key: string): Promise<void> {
+  const count = async (those: { spiffe_id: string; public_key?: string }) => {
+    const rows = trx.selectFrom('revocation_verifiers').select(({ fn }) => fn.countAll<number | string>().as('count'));
+    return Number((await rows.where((row) => row.and(those)).executeTakeFirstOrThrow()).count);
+  };
+  const refuse = (max: number, of: string) => {
+    throw new RevocationError('ERR_REVOCATION_LIMIT', `${max} processes of ${of} are known already`);
+  };
+  if ((await count({ spiffe_id: spiffeId })) >= ROWS_MAX) refuse(ROWS_MAX, spiffeId);
+  if ((await count({ spiffe_id: spiffeId, public_key: key })) >= ROWS_PER_KEY_MAX)
+    refuse(ROWS_PER_KEY_MAX, `${spiffeId} with one key`);
 }
 
 /** Each by itself: one that is refused does not stop the others. */
 async function applyAll(trx: Tables, changes: readonly Change[], now: { nowMs: number; server: string }) {
   const refused = new Map<Change, RevocationError>();
+  let isAnyNew = false;
   for (const change of changes) {
     try {
-      await applyChange(trx, change, now);
+      isAnyNew = (await applyChange(trx, change, now)) || isAnyNew;
     } catch (error) {
       if (!(error instanceof RevocationError)) throw error;
       refused.set(change, error);
     }
   }
-  return refused;
+  return { refused, isAnyNew };
 }
 
-async function applyChange(trx: Tables, change: Change, now: { nowMs: number; server: string }): Promise<void> {
+/** True when it changed something. */
+async function applyChange(trx: Tables, change: Change, now: { nowMs: number; server: string }): Promise<boolean> {
   switch (change.kind) {
     case 'joined': {
       const { freshForMs, thenRefuses } = change.verifier;
       const said = { fresh_for_ms: freshForMs, then_refuses: thenRefuses ? 1 : 0 };
-      if ((await rowOf(trx, change.verifier)) === undefined) await checkRoom(trx, change.verifier);
-      const there = { server: now.server, connected: 1, seen_ms: now.nowMs, ...said, ...change.state };
+      const { state, stream, key } = change.watch;
+      if ((await rowOf(trx, change.verifier)) === undefined) await checkRoom(trx, change.verifier, key);
+      const { incarnation, sequence } = state;
+      const here = { server: now.server, connected: 1, seen_ms: now.nowMs };
+      const there = { ...here, ...said, stream, public_key: key, incarnation, sequence };
       await trx
         .insertInto('revocation_verifiers')
         .values({ ...keyOf(change.verifier), ...there })
         .onConflict((conflict) => conflict.columns(KEY).doUpdateSet(there))
         .execute();
-      return;
+      return true;
     }
     case 'left': {
       // Not one that watches another server by now.
@@ -195,7 +213,7 @@ async function applyChange(trx: Tables, change: Change, now: { nowMs: number; se
           .deleteFrom('revocation_verifiers')
           .where((row) => row.and(own))
           .execute();
-        return;
+        return true;
       }
       const away = { connected: 0, seen_ms: now.nowMs };
       await trx
@@ -203,33 +221,36 @@ async function applyChange(trx: Tables, change: Change, now: { nowMs: number; se
         .set(away)
         .where((row) => row.and(own))
         .execute();
-      return;
+      return true;
     }
     case 'acknowledged':
-      await acknowledge(trx, change, now);
-      return;
+      return acknowledge(trx, change, now);
     default:
-      change satisfies never;
+      return change satisfies never;
   }
 }
 
-/** What it had before stays: an older one that comes late takes nothing back. */
+/** What it had before stays: an older one that comes late takes nothing back. True when it was new. */
 async function acknowledge(
   trx: Tables,
-  { verifier, state }: Extract<Change, { kind: 'acknowledged' }>,
+  { verifier, word }: Extract<Change, { kind: 'acknowledged' }>,
   { nowMs }: { nowMs: number },
-): Promise<void> {
+): Promise<boolean> {
+  const { state, stream } = word;
   const key = keyOf(verifier);
   const before = await rowOf(trx, verifier);
-  if (before === undefined) return; // It watches nobody; when it does, it says so again.
-  const head = await readHead(trx);
-  // What there is not, nobody has.
-  if (head.incarnation !== state.incarnation || head.sequence < state.sequence) return;
+  // It watches nobody, or says so by a stream that is over, or somebody else does in its name; on its newest stream it says so again.
+  if (before === undefined || before.stream !== stream) return false;
   const isSame = before.incarnation === state.incarnation;
-  if (isSame && before.sequence >= state.sequence) return;
+  if (isSame && before.sequence >= state.sequence) return false;
+  const head = await readHead(trx);
+  // What there is not, nobody has; and of a state with the same number in a store that was put back, the mark is another.
+  if (head.incarnation !== state.incarnation || head.sequence < state.sequence) return false;
+  if (stream !== '' && !(await hasState(trx, state))) return false;
+  const { incarnation, sequence } = state;
   await trx
     .updateTable('revocation_verifiers')
-    .set({ ...state, seen_ms: nowMs })
+    .set({ incarnation, sequence, seen_ms: nowMs })
     .where((row) => row.and(key))
     .execute();
   const fresh = await trx
@@ -240,12 +261,13 @@ async function acknowledge(
     .where('at_ms', '>', nowMs - NEW_MS)
     .limit(EFFECTS_MAX)
     .execute();
-  if (fresh.length === 0) return;
+  if (fresh.length === 0) return true;
   await trx
     .insertInto('revocation_effects')
     .values(fresh.map(({ id, at_ms }) => ({ ...key, revocation: id, after_ms: Math.max(0, nowMs - at_ms) })))
     .onConflict((conflict) => conflict.doNothing())
     .execute();
+  return true;
 }
 
 function rowOf(trx: Tables, verifier: Verifier): Promise<VerifierRow | undefined> {
@@ -271,5 +293,7 @@ const PAST_MS = 3_600_000;
 const REPLACED_MS = 86_400_000;
 /** Of one SPIFFE ID: a gateway that makes up processes of its own fills no table. */
 const ROWS_MAX = 1_000;
+/** Of one public key, which is that of all processes of one gateway and rises with none of them. */
+const ROWS_PER_KEY_MAX = 64;
 /** As nodes are. */
 const FORGOTTEN_MS = 30 * 86_400_000;

@@ -95,9 +95,13 @@ it('who is revoked stays so over a restart of the gateway, and gets no identity;
   expect(await gateway.end('SIGTERM')).toBe(0);
   gateway.start();
   await gateway.ready();
-  await expect(agentWay(stack).connect()).rejects.toThrow();
-  expect((await asBatch()).code).toBe(0);
   const [one] = await standing();
+  // By its agent, which knows of it too: no gateway is asked.
+  await expect(agentWay(stack).connect()).rejects.toMatchObject({
+    code: '28000',
+    message: expect.stringMatching(new RegExp(`revoked \\(${one?.id}\\)`)),
+  });
+  expect((await asBatch()).code).toBe(0);
   const lifted = await stack.cli(['revocation', 'lift', one?.id ?? '']);
   expect(lifted.code).not.toBe(0);
 });

@@ -773,7 +773,7 @@ export interface Operations {
     readonly input: {
       /** Whose credentials it is about. */
       readonly subject: {
-        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
         /** Of an identity, and of an entry. */
         readonly spiffeId?: string | undefined;
         /** Of an entry. */
@@ -790,6 +790,10 @@ export interface Operations {
         readonly name?: string | undefined;
         /** Of a label. */
         readonly value?: string | undefined;
+        /** Of a person: who says who it is. */
+        readonly issuer?: string | undefined;
+        /** Of a person: as the issuer names them. */
+        readonly subject?: string | undefined;
       };
       /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
       readonly mode: 'revoked' | 'quarantined';
@@ -808,7 +812,7 @@ export interface Operations {
         readonly id: string;
         /** Whose credentials it is about. */
         readonly subject: {
-          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
           /** Of an identity, and of an entry. */
           readonly spiffeId?: string | undefined;
           /** Of an entry. */
@@ -825,6 +829,10 @@ export interface Operations {
           readonly name?: string | undefined;
           /** Of a label. */
           readonly value?: string | undefined;
+          /** Of a person: who says who it is. */
+          readonly issuer?: string | undefined;
+          /** Of a person: as the issuer names them. */
+          readonly subject?: string | undefined;
         };
         /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
         readonly mode: 'revoked' | 'quarantined';
@@ -837,9 +845,13 @@ export interface Operations {
         readonly by: string;
         readonly sequence: number;
         readonly at: string;
+        /** Of a label: how many identities belong to it, those that had it once included. */
+        readonly identities?: number | undefined;
         /** When all that was issued before is over: what is revoked may be lifted from then on. */
         readonly liftableFrom?: string | undefined;
       };
+      /** The quarantine in whose place a stricter one came. */
+      readonly replaced?: string | undefined;
       /** At how many it is in effect, those that refuse everything included. */
       readonly inEffect: number;
       /** At how many it may not be. */
@@ -850,7 +862,7 @@ export interface Operations {
         readonly spiffeId: string;
         /** Of a gateway. */
         readonly address?: string | undefined;
-        /** One process of a gateway. */
+        /** One process of a gateway: digits that tell it from others. */
         readonly instance?: string | undefined;
         /** `in-effect`: it has said so. `waiting`: it is connected, and has not. `unreachable`: it is not connected, or does not follow revocations. `refusing`: it has heard nothing for so long that it refuses everything. */
         readonly state: 'in-effect' | 'waiting' | 'unreachable' | 'refusing';
@@ -877,7 +889,7 @@ export interface Operations {
         readonly id: string;
         /** Whose credentials it is about. */
         readonly subject: {
-          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
           /** Of an identity, and of an entry. */
           readonly spiffeId?: string | undefined;
           /** Of an entry. */
@@ -894,6 +906,10 @@ export interface Operations {
           readonly name?: string | undefined;
           /** Of a label. */
           readonly value?: string | undefined;
+          /** Of a person: who says who it is. */
+          readonly issuer?: string | undefined;
+          /** Of a person: as the issuer names them. */
+          readonly subject?: string | undefined;
         };
         /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
         readonly mode: 'revoked' | 'quarantined';
@@ -906,9 +922,13 @@ export interface Operations {
         readonly by: string;
         readonly sequence: number;
         readonly at: string;
+        /** Of a label: how many identities belong to it, those that had it once included. */
+        readonly identities?: number | undefined;
         /** When all that was issued before is over: what is revoked may be lifted from then on. */
         readonly liftableFrom?: string | undefined;
       };
+      /** The quarantine in whose place a stricter one came. */
+      readonly replaced?: string | undefined;
       /** At how many it is in effect, those that refuse everything included. */
       readonly inEffect: number;
       /** At how many it may not be. */
@@ -919,7 +939,7 @@ export interface Operations {
         readonly spiffeId: string;
         /** Of a gateway. */
         readonly address?: string | undefined;
-        /** One process of a gateway. */
+        /** One process of a gateway: digits that tell it from others. */
         readonly instance?: string | undefined;
         /** `in-effect`: it has said so. `waiting`: it is connected, and has not. `unreachable`: it is not connected, or does not follow revocations. `refusing`: it has heard nothing for so long that it refuses everything. */
         readonly state: 'in-effect' | 'waiting' | 'unreachable' | 'refusing';
@@ -943,7 +963,7 @@ export interface Operations {
       readonly id: string;
       /** Whose credentials it is about. */
       readonly subject: {
-        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+        readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
         /** Of an identity, and of an entry. */
         readonly spiffeId?: string | undefined;
         /** Of an entry. */
@@ -960,6 +980,10 @@ export interface Operations {
         readonly name?: string | undefined;
         /** Of a label. */
         readonly value?: string | undefined;
+        /** Of a person: who says who it is. */
+        readonly issuer?: string | undefined;
+        /** Of a person: as the issuer names them. */
+        readonly subject?: string | undefined;
       };
       /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
       readonly mode: 'revoked' | 'quarantined';
@@ -972,6 +996,8 @@ export interface Operations {
       readonly by: string;
       readonly sequence: number;
       readonly at: string;
+      /** Of a label: how many identities belong to it, those that had it once included. */
+      readonly identities?: number | undefined;
       /** When all that was issued before is over: what is revoked may be lifted from then on. */
       readonly liftableFrom?: string | undefined;
     };
@@ -986,7 +1012,7 @@ export interface Operations {
         readonly id: string;
         /** Whose credentials it is about. */
         readonly subject: {
-          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label';
+          readonly kind: 'identity' | 'entry' | 'node' | 'instance' | 'key' | 'label' | 'person';
           /** Of an identity, and of an entry. */
           readonly spiffeId?: string | undefined;
           /** Of an entry. */
@@ -1003,6 +1029,10 @@ export interface Operations {
           readonly name?: string | undefined;
           /** Of a label. */
           readonly value?: string | undefined;
+          /** Of a person: who says who it is. */
+          readonly issuer?: string | undefined;
+          /** Of a person: as the issuer names them. */
+          readonly subject?: string | undefined;
         };
         /** `revoked`: nothing is signed, and every use is refused. `quarantined`: new sessions are refused, but for what `allow` names. */
         readonly mode: 'revoked' | 'quarantined';
@@ -1015,6 +1045,8 @@ export interface Operations {
         readonly by: string;
         readonly sequence: number;
         readonly at: string;
+        /** Of a label: how many identities belong to it, those that had it once included. */
+        readonly identities?: number | undefined;
         /** When all that was issued before is over: what is revoked may be lifted from then on. */
         readonly liftableFrom?: string | undefined;
       }[];

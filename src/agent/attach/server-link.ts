@@ -17,8 +17,8 @@ import type { JWTSVID } from '@countersign/sdk/contract/gen/spire/api/types/jwts
 import type { X509SVID } from '@countersign/sdk/contract/gen/spire/api/types/x509svid_pb.ts';
 import type { TrustDomain } from '@countersign/sdk/identity';
 import type { NodeProof } from '../../attestation/index.ts';
-import type { WatchRequest } from '../../known-revocations/index.ts';
-import type { Bundle, RevocationState, X509Authority } from '../../model/index.ts';
+import type { Acknowledgement, WatchRequest } from '../../known-revocations/index.ts';
+import type { Bundle, X509Authority } from '../../model/index.ts';
 import { type BidiCall, Code, createRpcClient, type RpcClient, RpcError } from '../../rpc/index.ts';
 import type { Clock, Log, PeerClock } from '../../std/index.ts';
 import type { RevocationUpdate } from '../../wire/revocations/index.ts';
@@ -56,7 +56,7 @@ export interface ServerLink {
   ): Promise<JWTSVID>;
   watchNode(signal: AbortSignal): AsyncIterable<NodeUpdate>;
   watchRevocations(request: WatchRequest, signal: AbortSignal): AsyncIterable<RevocationUpdate>;
-  acknowledgeRevocations(state: Pick<RevocationState, 'incarnation' | 'sequence'>, signal: AbortSignal): Promise<void>;
+  acknowledgeRevocations(word: Acknowledgement, signal: AbortSignal): Promise<void>;
   /** Says which processes were turned away; `leftOut` is of those that are only counted. */
   reportRefusals(refusals: readonly ProcessRefusal[], leftOut: number, signal: AbortSignal): Promise<void>;
   /** Later calls use a new connection with the newest identity. */

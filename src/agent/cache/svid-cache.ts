@@ -20,6 +20,8 @@ export interface SvidCache {
   /** Those that have not expired. */
   svids(): X509Svid[];
   match(selectors: readonly Selector[]): WorkloadView;
+  /** Entries that are not shown to a process with these selectors because they are revoked. */
+  hidden(selectors: readonly Selector[]): readonly AgentEntry[];
   /** Takes an SVID, fresh from the server or from disk. It is dropped when its entry has gone meanwhile. */
   put(svid: X509Svid): void;
   /** Notes that an entry's SVID was refused, so that it is asked for again only after a growing pause. */
@@ -73,6 +75,7 @@ export function createSvidCache(deps: Deps): SvidCache {
     bundle: (trustDomain) => state.bundles.get(trustDomain),
     svids: () => [...slots.values()].flatMap(({ svid }) => (isValid(svid, clock) ? svid : [])),
     match: look,
+    hidden: (selectors) => hidden(state, deps, selectors),
     put(svid) {
       const slot = slots.get(svid.entryId);
       // It may have been on its way.
@@ -119,6 +122,11 @@ function isDead(entry: AgentEntry, svid: X509Svid, { isRevoked, isKeyRevoked }: 
 
 function unrevoked(slots: ReadonlyMap<string, Slot>, { isRevoked }: Deps): Slot[] {
   return [...slots.values()].filter(({ entry }) => isRevoked?.(entry) !== true);
+}
+
+/** Those that would match if they were not revoked. */
+function hidden(state: State, { isRevoked }: Deps, selectors: readonly Selector[]): readonly AgentEntry[] {
+  return isRevoked === undefined ? [] : state.index.match(selectors).filter(isRevoked);
 }
 
 function lookUp(state: State, deps: Deps, selectors: readonly Selector[]): WorkloadView {

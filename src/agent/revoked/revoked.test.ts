@@ -104,6 +104,20 @@ describe('a revoked entry', () => {
     expect(subscription.view().matched.map(({ id }) => id)).toEqual(['batch']);
   });
 
+  it('by a label that its identity belongs to is known here too, and for what it is', () => {
+    const revocation: Revocation = {
+      ...{ id: 'r7', subject: { kind: 'label', name: 'team', value: 'red' }, mode: 'revoked', allow: [] },
+      ...{ running: 'end', members: ['spiffe://example.org/web'], reason: '', by: 'ann', sequence: 1, atMs: 0 },
+    };
+    known.take({ incarnation: 'a', sequence: 1, mark: 'm', issuedAtMs: 0, revocations: [revocation] }, 0);
+    cache.dropRevoked();
+    expect(shown()).toEqual(['batch']);
+    expect(cache.hidden(SELECTORS).map(({ id }) => id)).toEqual(['web']);
+    const process = { pid: 7, startTime: '1' };
+    expect(revoked.barred(process, cache.hidden(SELECTORS))).toMatchObject({ reason: 'revoked', revocation: 'r7' });
+    expect(revoked.barred(process, [batch])).toBeUndefined();
+  });
+
   it('is each of a revoked node', () => {
     now({ kind: 'node', nodeId: NODE });
     expect([shown(), revoked.node()]).toEqual([[], true]);

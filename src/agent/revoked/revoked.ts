@@ -1,5 +1,5 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
-import type { CurrentRevocations, RevocationFacts } from '../../model/index.ts';
+import type { Barred, CurrentRevocations, RevocationFacts } from '../../model/index.ts';
 import { sha256 } from '../../std/index.ts';
 import { parseCertificate } from '../../wire/x509/index.ts';
 
@@ -14,22 +14,36 @@ export interface Revoked {
   /** That process, or the whole node. */
   process(process: { readonly pid: number; readonly startTime?: string | undefined }): boolean;
   node(): boolean;
+  /** Why that process gets nothing, or, where it is not that, the first of the entries. */
+  barred(
+    process: { readonly pid: number; readonly startTime?: string | undefined },
+    entries: readonly { readonly id: string; readonly spiffeId: SpiffeId }[],
+  ): Barred | undefined;
   /** Calls after each change, in the same turn; returns how to stop. */
   onChange(listener: () => void): () => void;
 }
 
-/** Creates it. `node`: the agent's own SPIFFE ID, once it has one. By labels nobody is found here: agents are not told any. */
+/** Creates it. `node`: the agent's own SPIFFE ID, once it has one. */
 export function createRevoked(
   known: Pick<CurrentRevocations, 'verdictOn' | 'onChange'>,
   node: () => string | undefined,
 ): Revoked {
   const isRevoked = (facts: RevocationFacts) => known.verdictOn(facts)?.mode === 'revoked';
+  const barredBy = (facts: RevocationFacts): readonly Barred[] => {
+    const verdict = known.verdictOn(facts);
+    if (verdict?.mode !== 'revoked') return [];
+    return [{ allow: false, reason: 'revoked', policies: [], revocation: verdict.revocations[0]?.id }];
+  };
+  const factsOf = ({ id, spiffeId }: { readonly id: string; readonly spiffeId: SpiffeId }): RevocationFacts => ({
+    ...{ spiffeId: spiffeId.uri, entryId: id, nodeId: node() },
+  });
   return {
-    entry: ({ id, spiffeId }) => isRevoked({ spiffeId: spiffeId.uri, entryId: id, nodeId: node() }),
+    entry: (entry) => isRevoked(factsOf(entry)),
     svid: ({ chainDer }) => isRevoked({ thumbprint: thumbprintOf(chainDer) }),
     gateway: (chainDer, spiffeId) => isRevoked({ spiffeId, thumbprint: thumbprintOf(chainDer) }),
     process: (process) => isRevoked({ nodeId: node(), process }),
     node: () => isRevoked({ nodeId: node(), spiffeId: node() }),
+    barred: (process, entries) => [{ nodeId: node(), process }, ...entries.map(factsOf)].flatMap(barredBy)[0],
     onChange: known.onChange,
   };
 }

@@ -94,6 +94,26 @@ it('each link shows the SVID that it was asked with, whatever those before it ha
   );
 });
 
+it('a link whose gateway is revoked is known to be, and so is what its gateway has shown', async () => {
+  const asked: string[] = [];
+  let revoked: string | undefined;
+  links = createLinks({
+    ...{ clock, log: createSilentLog(), node: () => 'node' },
+    isRevoked(chain, spiffeId) {
+      asked.push(`${spiffeId} ${chain.length > 0}`);
+      return spiffeId === revoked;
+    },
+  });
+  const target = () => ({ name: 'orders', protocol: 'postgres', gateways: told });
+  const { signal } = new AbortController();
+  const link = await links.open({ target, svid: web, bundles: [authority.bundle(1)], caller: CALLER, signal });
+  expect(links.isRevoked(link)).toBe(false);
+  revoked = GATEWAY;
+  expect(links.isRevoked(link)).toBe(true);
+  expect(new Set(asked)).toEqual(new Set([`${GATEWAY} true`]));
+  link.destroy();
+});
+
 describe('a gateway', () => {
   it('is told who the caller is, and on which node', async () => {
     const taken = await open();

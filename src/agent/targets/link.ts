@@ -39,6 +39,8 @@ export interface Links {
    * is to be cancelled, which only its own gateway can do. Nobody hears whether it came to anything.
    */
   sayAside(link: TLSSocket, words: Buffer): void;
+  /** Whether the gateway at its other end is revoked by now. */
+  isRevoked(link: TLSSocket): boolean;
   /** Says which gateways there are, of all targets, whenever the server has told of them. */
   readonly listed: GatewayChoice['listed'];
 }
@@ -73,10 +75,14 @@ export function createLinks({
       const caller = { ...asked.caller, nodeId: node() };
       const wanted = { ...asked, caller, clock, log, choice, context, isRevoked };
       const { link, place } = await openAny(wanted);
-      open.set(link, { wanted, place, target: wanted.target().name });
+      open.set(link, { wanted, place, chain: peerChain(link), target: wanted.target().name });
       link.once('close', () => open.delete(link));
       if (link.destroyed) open.delete(link);
       return link;
+    },
+    isRevoked(link) {
+      const own = open.get(link);
+      return own !== undefined && isRevoked(own.chain, own.place.spiffeId);
     },
     sayAside(link, words) {
       const own = open.get(link);
@@ -113,6 +119,8 @@ function createAsides(): { run(identity: string, say: () => Promise<void>): void
 interface OpenedLink {
   readonly wanted: Wanted;
   readonly place: GatewayPlace;
+  /** What the gateway has shown. */
+  readonly chain: readonly Buffer[];
   readonly target: string;
 }
 

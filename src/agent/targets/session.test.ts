@@ -7,6 +7,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { collectGarbage } from '../../../bench/harness/garbage.ts';
 import { local } from '../../gateway/protocols/postgres/local.ts';
+import type { Barred } from '../../model/index.ts';
+import { Code, RpcError } from '../../rpc/index.ts';
 import { createManualClock, createSilentLog, raceAbort } from '../../std/index.ts';
 import type { Callers } from '../callers.ts';
 import { createCounters } from '../counters.ts';
@@ -35,7 +37,11 @@ async function connected(): Promise<{ client: Socket; socket: Socket }> {
   return { client, socket };
 }
 
-function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: never }): Promise<void> {
+function serve(
+  socket: Socket,
+  callers: Callers,
+  { barred, ...ends }: { drain: AbortSignal; signal: AbortSignal; barred?: Barred } = { drain: never, signal: never },
+): Promise<void> {
   return serveTargetSession(socket, () => target, {
     protocol: local,
     clock: createManualClock(0), // It stands still: nothing below waits for a time limit.
@@ -45,7 +51,13 @@ function serve(socket: Socket, callers: Callers, ends = { drain: never, signal: 
     counters: createCounters(),
     callers,
     identities: {} as Identities, // Nobody gets so far.
-    links: { open: () => Promise.reject(new Error('nobody gets so far')), sayAside() {}, listed() {} },
+    links: {
+      open: () => Promise.reject(new Error('nobody gets so far')),
+      isRevoked: () => false,
+      sayAside() {},
+      listed() {},
+    },
+    barred: () => barred,
     revoked: { entry: () => false },
     open: { add: () => () => {} },
     ...ends,
@@ -65,6 +77,21 @@ it('a silent client of a user who has too many connections is told so and keeps 
   await once(client, 'end');
   expect(Buffer.concat(chunks).toString()).toContain('53300');
   client.destroy();
+});
+
+it('a client that has no identity because it is revoked is told so, with the id of the revocation', async () => {
+  const { client, socket } = await connected();
+  const chunks: Buffer[] = [];
+  client.on('data', (chunk) => chunks.push(chunk));
+  client.end();
+  const nobody = {
+    ...attestedNever,
+    selectors: () => Promise.reject(new RpcError(Code.PERMISSION_DENIED, 'no identity issued')),
+  };
+  const barred: Barred = { allow: false, reason: 'revoked', policies: [], revocation: '5f3a09c1' };
+  await serve(socket, { accept: () => nobody }, { drain: never, signal: never, barred });
+  await once(client, 'close');
+  expect(Buffer.concat(chunks).toString()).toMatch(/28000.*revoked \(5f3a09c1\)/s);
 });
 
 it('sessions that were open while garbage was collected leave nothing with the agent when they end', async () => {

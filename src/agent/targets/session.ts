@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 import {
+  type Barred,
+  barredText,
   formatSelector,
   type LocalProtocol,
   type LocalRefusal,
@@ -39,6 +41,8 @@ export async function serveTargetSession(
     identities: Identities;
     links: Links;
     revoked: Pick<Revoked, 'entry'>;
+    /** Why a caller without an identity has none, where it would have one. */
+    barred: (caller: Caller) => Barred | undefined;
     open: Pick<OpenWorks, 'add'>;
     /** Ends sessions once they are answered, and admits no new one. */
     drain: AbortSignal;
@@ -60,7 +64,10 @@ export async function serveTargetSession(
       link.destroy();
       throw abortError(making.signal);
     }
-    over = deps.open.add({ isRevoked: () => deps.revoked.entry(entry), end: () => link.destroy() });
+    over = deps.open.add({
+      isRevoked: () => deps.revoked.entry(entry) || deps.links.isRevoked(link),
+      end: () => link.destroy(),
+    });
     counters.targetSessions++;
     log.debug('agent.target.session_opened', { target: target.name, pid: caller.pid });
     socket.once('data', (first: Buffer) => {
@@ -79,8 +86,10 @@ export async function serveTargetSession(
     if (drain.aborted) return await tell(socket, protocol, STOPPING);
     counters.targetRefusals++;
     deps.refused.info('agent.target.refused', { target: target.name, pid: caller?.pid, problem: messageOf(error) });
-    if (caller !== undefined && isWithoutIdentity(error)) deps.refusals.note(caller, target.name);
-    const refusal = refusalFor(error, target, caller);
+    const barred = caller !== undefined && isWithoutIdentity(error) ? deps.barred(caller) : undefined;
+    if (caller !== undefined && barred === undefined && isWithoutIdentity(error))
+      deps.refusals.note(caller, target.name);
+    const refusal = barred === undefined ? refusalFor(error, target, caller) : refusalOf(barred);
     // Heard out, those over their share would stand in the socket's places for others.
     if (refusal.kind === 'busy') dismiss(socket, protocol, refusal);
     else await refuse(socket, protocol, { clock: deps.clock, refusal });
@@ -121,6 +130,8 @@ async function establish(
   try {
     caller.assertAlive();
     // Since it was looked for, which may be seconds ago.
+    if (links.isRevoked(link))
+      throw new AgentError('ERR_AGENT_GATEWAY', `target ${target().name}: its gateway is revoked`);
     if (revoked.entry(first.entry)) throw new RpcError(Code.PERMISSION_DENIED, 'no identity issued');
     return { link, entry: first.entry };
   } catch (error) {
@@ -132,6 +143,12 @@ async function establish(
 /** The selectors by which it has its identity before the others: only so many are told. */
 function theirsFirst(matched: readonly Selector[], all: readonly Selector[]): string[] {
   return [...new Set([...matched, ...all].map(formatSelector))];
+}
+
+/** As a gateway says it. */
+function refusalOf(barred: Barred): LocalRefusal {
+  const { what, hint } = barredText(barred);
+  return { kind: 'identity', message: `no identity issued: ${what}`, hint };
 }
 
 function refusalFor(error: unknown, target: TargetView, caller: Caller | undefined): LocalRefusal {

@@ -58,7 +58,7 @@ export function createCallers(deps: {
 
   const principalOf = createIdentityPrincipal(deps);
   const identityOf = (id: SpiffeId): Principal => {
-    deps.revocations.refuseUse(factsOf({ id }, deps.registration), 'operating');
+    deps.revocations.refuseUse(factsOf({ id }), 'operating');
     return principalOf(id);
   };
 
@@ -78,7 +78,7 @@ export function createCallers(deps: {
     const verdict = verifyPeer(deps, { peer, state });
     if (!verdict.ok) throw unknown(`the certificate is no X.509-SVID that is good here: ${verdict.reason}`);
     const { id, serial } = verdict;
-    deps.revocations.refuseUse(factsOf(verdict, deps.registration), 'operating');
+    deps.revocations.refuseUse(factsOf(verdict), 'operating');
     if (!isAgent(id)) return identityOf(id);
     const standing = await nodes.checkSerial(id, serial);
     if (standing === 'current' || standing === 'promoted') return { kind: 'node', id };
@@ -98,6 +98,8 @@ export function createCallers(deps: {
       const person = await deps.people.personOf(peer, { ...request, token });
       const shown = peer.chainDer.length > 0 ? await ofCertificate(peer) : undefined;
       if (person !== undefined) {
+        const { issuer, subject } = person.principal;
+        deps.revocations.refuseUse({ person: { issuer, subject } }, 'operating');
         if (shown === undefined && !(person.by === 'cookie' && token !== undefined)) return person.principal;
         throw unknown('the request names two callers');
       }

@@ -30,7 +30,7 @@ export interface RestDeps<Needs> {
   readonly authority: Pick<Authority, 'bundle'>;
   readonly registration: Pick<Registration, 'entriesOf'>;
   readonly nodes: Pick<Nodes, 'checkSerial'>;
-  readonly revocations: Pick<Revocations, 'refuseUse'>;
+  readonly revocations: Pick<Revocations, 'refuseUse' | 'onChange'>;
   readonly readOperator?: ReadOperator;
   /** As for gRPC: called before and after each act; when it throws, the act does not happen. */
   readonly audit: WriteAudit;

@@ -11,7 +11,7 @@ export interface EventStream {
 
 /**
  * Begins one on an answer of which nothing was said yet. Every quarter of a minute the caller hears something; one that takes nothing for a minute is
- * cut off. `check` is asked as often, and ends the stream by throwing. `signal` ends it.
+ * cut off. `check` is asked as often, and whenever `onChange` calls, and ends the stream by throwing. `signal` ends it.
  * @see HTML Living Standard §9.2
  */
 export function openEvents(options: {
@@ -22,6 +22,8 @@ export function openEvents(options: {
   clock: Pick<Clock, 'after'>;
   signal: AbortSignal;
   check: () => Promise<void>;
+  /** Calls when somebody may be a caller no more; returns how to stop. */
+  onChange?: (listener: () => void) => () => void;
 }): EventStream {
   const { response, name, signal, clock } = options;
   response.writeHead(200, { ...options.headers, 'content-type': 'text/event-stream', 'x-accel-buffering': 'no' });
@@ -46,9 +48,14 @@ export function openEvents(options: {
     // Whoever does not read is not given more to read.
     if (waitsSince === 0) response.write(': \n\n');
     timer = clock.after(BEAT_MS, beat);
-    options.check().catch(end);
+    look();
   }
-  response.once('close', () => timer.cancel());
+  const look = () => void options.check().catch(end);
+  const stopListening = options.onChange?.(look);
+  response.once('close', () => {
+    timer.cancel();
+    stopListening?.();
+  });
 
   return {
     async send(data, id) {

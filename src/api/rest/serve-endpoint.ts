@@ -8,6 +8,7 @@ import {
   type RequestParts,
   readInput,
 } from '../../endpoint/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
 import { assert, type Clock, type Log, throwIfAborted } from '../../std/index.ts';
 import { type Access, refusalText } from '../access/access.ts';
 import { type Audit, whoOf } from '../audit.ts';
@@ -24,6 +25,7 @@ export interface ServeDeps<Needs> {
   readonly access: Access;
   readonly audit: Pick<Audit, 'actBy'>;
   readonly idempotency: Idempotency;
+  readonly revocations: Pick<Revocations, 'onChange'>;
 }
 
 /** A request of which it is known who makes it. */
@@ -102,7 +104,15 @@ export async function serveEvents<Needs>(
   request.begun();
   const { response, headers } = request;
   const check = async () => decide(endpoint, { input, principal: await request.identify() }, deps);
-  const stream = openEvents({ response, headers, name: endpoint.name, clock: deps.clock, signal, check });
+  const stream = openEvents({
+    response,
+    headers,
+    name: endpoint.name,
+    clock: deps.clock,
+    signal,
+    check,
+    onChange: deps.revocations.onChange,
+  });
   const send = async (event: object | undefined, id: string) => {
     await stream.send(event === undefined ? undefined : textOf(endpoint, event), id);
   };

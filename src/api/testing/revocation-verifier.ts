@@ -26,7 +26,16 @@ export async function connectVerifier(
   const nonce = randomBytes(16);
   const seen = { state: given.known, heartbeats: 0, wrong: [] as string[] };
   const { incarnation = '', sequence = 0, mark = '' } = given.known ?? {};
-  const said = { ...own, nonce, incarnation, sequence: BigInt(sequence), mark, freshForMs: 60_000n, thenRefuses: true };
+  const said = {
+    ...own,
+    nonce,
+    incarnation,
+    sequence: BigInt(sequence),
+    mark,
+    freshForMs: 60_000n,
+    thenRefuses: true,
+    format: 1,
+  };
   let told = () => {};
   const first = new Promise<void>((resolve) => {
     told = resolve;
@@ -45,8 +54,8 @@ export async function connectVerifier(
       seen.state = result.state;
       if (result.isHeartbeat) seen.heartbeats += 1;
       else if (take(result.state)) {
-        const { incarnation, sequence } = result.state;
-        const ack = { ...own, incarnation, sequence: BigInt(sequence) };
+        const { incarnation, sequence, mark } = result.state;
+        const ack = { ...own, incarnation, mark, nonce, sequence: BigInt(sequence) };
         await client.unary(Revocations.method.ackRevocations, ack, { signal });
       }
       told();

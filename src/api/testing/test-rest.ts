@@ -6,6 +6,7 @@ import { spiffeIdOf } from '@countersign/sdk/identity';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
 import type { Endpoint, NeedsOf } from '../../endpoint/index.ts';
 import { createPersons, type OidcConfig, personsMigrations } from '../../persons/index.ts';
+import { admitPerson } from '../../revocation/index.ts';
 import type { TlsIdentity } from '../../rpc/index.ts';
 import { encodePem } from '../../wire/x509/index.ts';
 import { createRest, type RestDeps } from '../rest/create-rest.ts';
@@ -49,7 +50,7 @@ export async function startTestRest(options: Options = {}) {
   const { sessions, revocations } = server;
   const unix = join(server.folder, 'api.sock');
   const persons = createPersons(
-    { store, clock, log, random, issuer: 'spiffe://example.org/spire/server' },
+    { store, clock, log, random, issuer: 'spiffe://example.org/spire/server', admit: admitPerson },
     { rules: SIGN_IN_RULES, oidc: options.oidc },
   );
   const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;

@@ -17,15 +17,25 @@ import {
 import { type Authority, authorityMigrations, createAuthority } from '../../authority/index.ts';
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
+import { endSignInsOf } from '../../persons/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
 import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
-import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
+import {
+  createRegistration,
+  identitiesLabelled,
+  type Registration,
+  type RegistrationDeps,
+  registrationMigrations,
+} from '../../registration/index.ts';
 import { createResources, type Resources, resourcesMigrations } from '../../resources/index.ts';
 import {
+  createLabelMembers,
   createRevocationFeed,
   createRevocations,
   createVerifiers,
+  type LabelMembersDeps,
   type RevocationsDeps,
+  revocationLaterMigrations,
   revocationMigrations,
 } from '../../revocation/index.ts';
 import { createRpcClient, createRpcServer, type RpcClient, type TlsIdentity } from '../../rpc/index.ts';
@@ -59,6 +69,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const authority = createAuthority({ ...deps, keystore, options: AUTHORITY_OPTIONS });
   const registration = createRegistration({
     ...deps,
+    written: joinLabels(deps),
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
   const resources = createResources({ ...deps, kinds: KINDS });
@@ -135,8 +146,21 @@ function aliasesOf(registration: Pick<Registration, 'batchCreate'>) {
   };
 }
 
+function joinLabels(deps: Omit<LabelMembersDeps, 'lifeMsMax'>): NonNullable<RegistrationDeps['written']> {
+  const members = createLabelMembers({ ...deps, lifeMsMax });
+  return (trx, entries, effects) => {
+    const identities = entries.map(({ spiffeId, attributes }) => ({
+      spiffeId: spiffeId.uri,
+      labels: attributes.labels,
+    }));
+    return members.join(trx, identities, effects);
+  };
+}
+
+const lifeMsMax = () => 24 * 3_600_000;
+
 function testRevocations(
-  deps: Omit<RevocationsDeps, 'known' | 'lifeMsMax'> & {
+  deps: Omit<RevocationsDeps, 'known' | 'lifeMsMax' | 'labelled' | 'endSignIns'> & {
     authority: Pick<Authority, 'signStatement'>;
     nodes: Pick<Nodes, 'list'>;
     resources: Pick<Resources, 'gatewayInstances'>;
@@ -150,7 +174,13 @@ function testRevocations(
       })),
     gateways: deps.resources.gatewayInstances,
   };
-  const revocations = createRevocations({ ...deps, known, lifeMsMax: () => 24 * 3_600_000 });
+  const revocations = createRevocations({
+    ...deps,
+    known,
+    lifeMsMax,
+    labelled: identitiesLabelled,
+    endSignIns: endSignInsOf,
+  });
   const verifiers = createVerifiers({ ...deps, server: 'test' });
   const sign = deps.authority.signStatement;
   const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });
@@ -220,4 +250,5 @@ const MIGRATIONS = [
   ...attestationMigrations,
   ...accessMigrations,
   ...revocationMigrations,
+  ...revocationLaterMigrations,
 ];

@@ -1,7 +1,7 @@
 import { Control, Questions, Revocations } from '@countersign/sdk/contract';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import type { WatchRequest } from '../../known-revocations/index.ts';
-import { type GatewayReport, type GatewayState, gatewayStateNumbers, type RevocationState } from '../../model/index.ts';
+import type { Acknowledgement, WatchRequest } from '../../known-revocations/index.ts';
+import { type GatewayReport, type GatewayState, gatewayStateNumbers } from '../../model/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import type { RevocationUpdate } from '../../wire/revocations/index.ts';
 import type { AnswerPage } from './gateway-questions.ts';
@@ -18,11 +18,7 @@ export interface GatewayControl {
   /** The feed of revocations, likewise. */
   revocations(client: RpcClient, request: AskedRevocations, signal: AbortSignal): AsyncIterable<RevocationUpdate>;
   /** Says that what that state ends has ended. @throws RpcError */
-  acknowledge(
-    client: Pick<RpcClient, 'unary'>,
-    state: Pick<RevocationState, 'incarnation' | 'sequence'>,
-    signal: AbortSignal,
-  ): Promise<void>;
+  acknowledge(client: Pick<RpcClient, 'unary'>, word: Acknowledgement, signal: AbortSignal): Promise<void>;
   /** Resolves to true when nobody waits for more of the answer. @throws RpcError */
   answer(client: Pick<RpcClient, 'unary'>, page: AnswerPage, signal: AbortSignal): Promise<boolean>;
 }
@@ -46,8 +42,8 @@ export function createGatewayControl(advertised: () => string, instance: string)
         { ...own(), ...request, sequence: BigInt(sequence) },
         { signal },
       ),
-    async acknowledge(client, { incarnation, sequence }, signal) {
-      const request = { ...own(), incarnation, sequence: BigInt(sequence) };
+    async acknowledge(client, { sequence, ...word }, signal) {
+      const request = { ...own(), ...word, sequence: BigInt(sequence) };
       await client.unary(Revocations.method.ackRevocations, request, { signal, timeoutMs: ANSWER_MS_MAX });
     },
     async report(client, { revision, findings, state }, signal) {

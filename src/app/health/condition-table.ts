@@ -155,6 +155,15 @@ export const conditionTable = {
       'Whoever was known to be revoked stays refused. Where it is too old, a gateway goes by `gateway.revocations.whenStale`, and an agent goes on; what can not be kept is in force, and not acknowledged. Ends by itself when the server says what stands.',
     remedy: 'See that the server runs and is reached, and to the volume of the data folder.',
   },
+  'put-back': {
+    roles: ['server'],
+    meaning:
+      'An agent or gateway says that it has a state of revocations which the store has not: the store was put back from a backup, or whoever says so lies.',
+    effect:
+      'It keeps to what it knows to be revoked, is told nothing that came since, and grows stale. Ends two minutes after the last has said so.',
+    remedy:
+      'Look what is missing (`countersign record search --action Revoke`), revoke it again, then `countersign revocation restart`. Where the store was never put back, look at who says so.',
+  },
   push: {
     roles: ['agent'],
     meaning: 'The stream by which the server tells of changes is not open.',

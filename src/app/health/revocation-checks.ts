@@ -4,6 +4,8 @@ import {
   KnownRevocationsError,
   type RevocationWatch,
 } from '../../known-revocations/index.ts';
+import type { RevocationState } from '../../model/index.ts';
+import type { RevocationFeed, VerifierCounts } from '../../revocation/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
 import { type Clock, formatDurationMs, messageOf } from '../../std/index.ts';
 import type { Found, HealthCheck } from './conditions.ts';
@@ -106,6 +108,49 @@ export function revocationMetrics(
       'age_seconds',
       'Since the server has last said that these are all; +Inf before the first time.',
       () => known.ageMs() / 1000,
+    ),
+  ];
+}
+
+/** Whether the store lacks what verifiers have. */
+export function createPutBackCheck(feed: Pick<RevocationFeed, 'unknownStates'>): HealthCheck {
+  return () => {
+    const states = feed.unknownStates();
+    const [first] = states;
+    if (first === undefined) return [];
+    const more = states.length === 1 ? '' : ` and ${states.length - 1} more`;
+    const found = `${first.spiffeId}${more} has state ${first.sequence} of revocations, which the store has not: it was put back`;
+    return [{ severity: 'degraded', found, sinceMs: Math.min(...states.map(({ sinceMs }) => sinceMs)) }];
+  };
+}
+
+/** What a server knows of revocations and of its verifiers, in figures. */
+export function serverRevocationMetrics(parts: {
+  readonly standing: () => { readonly state: Omit<RevocationState, 'issuedAtMs'> } | undefined;
+  readonly feed: Pick<RevocationFeed, 'unknownStates'>;
+  readonly verifierCounts: () => VerifierCounts | undefined;
+}): readonly Metric[] {
+  const { standing, feed, verifierCounts } = parts;
+  const of = (name: string, help: string, read: () => number): Metric => ({
+    ...{ name: `countersign_revocation${name}`, help, read },
+  });
+  return [
+    of('s_standing', 'Revocations and quarantines in force.', () => standing()?.state.revocations.length ?? Number.NaN),
+    of('s_sequence', 'Of the state that is in force.', () => standing()?.state.sequence ?? Number.NaN),
+    of(
+      '_verifiers_behind',
+      'Agents and gateways that are connected to any server and have not said that the newest state is in effect; NaN while that is not known.',
+      () => verifierCounts()?.behind ?? Number.NaN,
+    ),
+    of(
+      '_verifiers_away',
+      'Agents and gateways that are known and not connected; NaN while that is not known.',
+      () => verifierCounts()?.away ?? Number.NaN,
+    ),
+    of(
+      '_verifiers_put_back',
+      'Agents and gateways that have a state of revocations which the store has not.',
+      () => feed.unknownStates().length,
     ),
   ];
 }

@@ -1,8 +1,10 @@
 // Goal: what a server lacks is told with what still goes on: a store that is away, keys that were lost, authorities that can't sign, its own identity.
+
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
 import { composeSchema, loadPolicies } from '../../policy/index.ts';
 import { type LogView, RecordsError, type SinkView } from '../../records/index.ts';
+import type { UnknownState } from '../../revocation/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
 import type { ShippingLag } from '../shipping/ship-ledger.ts';
 import { startTelling, type Telling } from '../testing/told.ts';
@@ -22,7 +24,7 @@ async function house(): Promise<House> {
   const clock = createManualClock(START_MS);
   const database = createPeerClock(clock);
   const state: State = {
-    ...{ logs: [], lag: {}, sinks: [] },
+    ...{ logs: [], lag: {}, sinks: [], putBack: [] },
     ...{ ledger: 'enough', store: undefined, check: undefined, access: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
@@ -47,6 +49,7 @@ async function house(): Promise<House> {
         records: { logs: () => state.logs, silentMs: ({ heardMs }) => (heardMs === 0 ? 61_500 : undefined) },
         shipping: { lag: () => ({ entries: 0, forMs: 0, problem: undefined, ...state.lag }) },
         sinks: { views: () => state.sinks },
+        feed: { unknownStates: () => state.putBack },
         started: () => true,
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
@@ -72,6 +75,7 @@ const BROKEN: readonly (readonly [ConditionName<'server'>, string, (h: House) =>
   ['authority', '503 failed', set({ unable: ['x509'] })],
   ['keys', '200 degraded', set({ lost: [LOST] })],
   ['access', '200 degraded', set({ access: 'roles:1:1: error: unexpected end of input' })],
+  ['put-back', '200 degraded', set({ putBack: [{ spiffeId: 'spiffe://a/g', sequence: 7, sinceMs: START_MS }] })],
   ['identity', '503 failed', (h) => h.clock.step(2 * HOUR_MS)],
   ['identity', '200 degraded', (h) => h.clock.step(50 * 60_000)],
   ['clock', '200 degraded', (h) => h.database.says(START_MS + HOUR_MS)],
@@ -98,6 +102,7 @@ describe('each is told at /ready, metric, doctor and log, and no more once it is
       lost: [],
       logs: [],
       lag: {},
+      putBack: [],
     });
     Object.assign(h.state, { life: { issuedMs: h.clock.now(), expiresMs: h.clock.now() + HOUR_MS } });
     h.database.says(h.clock.now());
@@ -114,6 +119,7 @@ interface House {
 }
 
 interface State {
+  putBack: readonly UnknownState[];
   logs: LogView[];
   lag: Partial<ShippingLag>;
   sinks: SinkView[];

@@ -2,12 +2,14 @@ import type { AccessPolicies } from '../../api/index.ts';
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
 import type { Records, Sinks } from '../../records/index.ts';
+import type { RevocationFeed } from '../../revocation/index.ts';
 import { type Clock, CodedError, formatTime, messageOf } from '../../std/index.ts';
 import type { ServerIdentity } from '../server-identity.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
 import { createRecordCheck, createShippingCheck, createSinkCheck } from './record-checks.ts';
+import { createPutBackCheck } from './revocation-checks.ts';
 import { isOverdue } from './server-link.ts';
 import type { StoreProbe } from './store-probe.ts';
 
@@ -22,6 +24,7 @@ export function createServerChecks(parts: {
   readonly records: Pick<Records, 'logs' | 'silentMs'>;
   readonly shipping: Pick<LedgerShipping, 'lag'>;
   readonly sinks: Pick<Sinks, 'views'>;
+  readonly feed: Pick<RevocationFeed, 'unknownStates'>;
   readonly started: () => boolean;
 }): Omit<HealthChecks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, authority, identity, probe } = parts;
@@ -33,6 +36,7 @@ export function createServerChecks(parts: {
     record: createRecordCheck(parts.records),
     shipping: createShippingCheck(parts.shipping),
     sinks: createSinkCheck(parts.sinks, clock),
+    'put-back': createPutBackCheck(parts.feed),
     starting: () => (parts.started() ? [] : [{ severity: 'failed', found: 'the server is starting' }]),
     store() {
       const problem = probe.problem();

@@ -22,14 +22,19 @@ export function warnOfOpen(context: CliContext, { verifiers, open }: RevocationE
 
 /** Where it is in effect, and how long that took. */
 export function formatEffect(
-  { revocation, inEffect, open, verifiers, verifiersLeftOut }: RevocationEffect,
+  { revocation, replaced, inEffect, open, verifiers, verifiersLeftOut }: RevocationEffect,
   columns: number,
 ): string {
   const heading = `${revocation.mode}: ${subjectText(revocation)} (${revocation.id})`;
+  const before = replaced === undefined ? [] : [`it takes the place of ${replaced}`];
+  const those = revocation.identities === 1 ? '1 identity belongs' : `${revocation.identities} identities belong`;
+  const members = revocation.identities === undefined ? [] : [`${those} to it`];
   const lines = verifiers.map((one) => `${nameOf(one)}: ${wordsOf(one)}`);
   const more = verifiersLeftOut === 0 ? [] : [`${verifiersLeftOut} more are not shown`];
+  if (revocation.subject.kind === 'person')
+    return [heading, ...before, 'their sign-ins are over at every server'].join('\n');
   const total = `in effect at ${inEffect} of ${inEffect + open}`;
-  return [heading, ...lines, ...more, total].map((line) => wrapLines(line, columns)).join('\n');
+  return [heading, ...before, ...members, ...lines, ...more, total].map((line) => wrapLines(line, columns)).join('\n');
 }
 
 function wordsOf({ state, afterMs, endsBy }: RevocationEffect['verifiers'][number]): string {

@@ -10,19 +10,26 @@ export const subjectOptions = [
   ['--process <pid:start>', 'with --node: one process of it, by its number and start as the record has them'],
   ['--key <sha256>', 'every certificate of one public key: SHA-256 of its SubjectPublicKeyInfo, hex'],
   ['--label <name=value>', 'every identity that has an entry with that label'],
+  [
+    '--person <name>',
+    'somebody who signs in, as the ledger has them: issuer#subject; or the e-mail address of one who has',
+  ],
 ] as const;
 
 /** The subject that the options name. @throws UsageError; ApiProblem */
 export async function subjectOf(client: ApiClient, input: CliInput, signal: AbortSignal): Promise<RevocationSubject> {
   const [who, entry, node] = ['who', 'entry', 'node'].map((name) => textOption(input, name));
-  const [process, key, label] = ['process', 'key', 'label'].map((name) => textOption(input, name));
-  const named = [who, entry, node, key, label].filter((text) => text !== undefined);
+  const [process, key, label, person] = ['process', 'key', 'label', 'person'].map((name) => textOption(input, name));
+  const named = [who, entry, node, key, label, person].filter((text) => text !== undefined);
   if (named.length !== 1 || named[0] === '')
-    throw new UsageError('name one: --who, --entry, --node (with --process for one process of it), --key or --label');
+    throw new UsageError(
+      'name one: --who, --entry, --node (with --process for one process of it), --key, --label or --person',
+    );
   if (process !== undefined && node === undefined) throw new UsageError('--process is one of a --node; give both');
   if (who !== undefined) return { kind: 'identity', spiffeId: await wholeId(client, who, signal) };
   if (key !== undefined) return { kind: 'key', thumbprint: key.toLowerCase().replaceAll(':', '') };
   if (label !== undefined) return labelOf(label);
+  if (person !== undefined) return personOf(client, person, signal);
   if (entry !== undefined) {
     const { output } = await client.call('entry.get', { id: entry }, { signal });
     return { kind: 'entry', entryId: entry, spiffeId: output.spiffeId };
@@ -42,6 +49,7 @@ export function sessionsOf(subject: RevocationSubject): { identity?: string; nod
       return { node: subject.nodeId };
     case 'key':
     case 'label':
+    case 'person':
       return undefined;
     default:
       return subject satisfies never;
@@ -52,6 +60,21 @@ async function wholeId(client: ApiClient, text: string, signal: AbortSignal): Pr
   if (!text.startsWith('/')) return text;
   const { output } = await client.call('revocation.list', {}, { signal });
   return `spiffe://${output.trustDomain}${text}`;
+}
+
+/** @throws UsageError; ApiProblem */
+async function personOf(client: ApiClient, text: string, signal: AbortSignal): Promise<RevocationSubject> {
+  const at = text.lastIndexOf('#');
+  if (at > 0) return { kind: 'person', issuer: text.slice(0, at), subject: text.slice(at + 1) };
+  const { output } = await client.call('sign-in.list', {}, { signal });
+  const found = output.signIns.filter(({ subject, email }) => subject === text || email === text);
+  const [one] = found;
+  if (one === undefined)
+    throw new UsageError(`${text} has not signed in; name who it is as the ledger does: issuer#subject`);
+  const { issuer, subject } = one;
+  if (found.some((other) => other.issuer !== issuer || other.subject !== subject))
+    throw new UsageError(`several people are called ${text}; name one as the ledger does: issuer#subject`);
+  return { kind: 'person', issuer, subject };
 }
 
 function labelOf(text: string): RevocationSubject {

@@ -10,6 +10,8 @@ export const revocationFeed = {
   /** Of the bytes that tell this stream from others. */
   nonceBytesMin: 16,
   nonceBytesMax: 64,
+  /** What this version reads, and says that it does: 1 knows members of labels. */
+  format: 1,
   /** Incarnations that an incarnation says it follows. */
   followsMax: 16,
   /** Of a body: all that may stand, and a little around it. */
@@ -34,7 +36,13 @@ export interface ToldRevocations {
   /** All that stand; or what has changed since `from`, and of a heartbeat nothing. */
   readonly what:
     | { readonly kind: 'full'; readonly revocations: readonly Revocation[] }
-    | { readonly kind: 'delta'; readonly added: readonly Revocation[]; readonly lifted: readonly string[] };
+    | {
+        readonly kind: 'delta';
+        readonly added: readonly Revocation[];
+        readonly lifted: readonly string[];
+        /** Identities that have come to belong to a label that was told before; only for verifiers that know of members. */
+        readonly joined?: readonly { readonly id: string; readonly members: readonly string[] }[];
+      };
 }
 
 /**

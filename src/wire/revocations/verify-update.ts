@@ -2,6 +2,7 @@ import {
   InvalidRevocation,
   type JwtAuthority,
   parseRevocation,
+  parseRevocationMembers,
   type Revocation,
   type RevocationState,
   revocationLimits,
@@ -125,15 +126,33 @@ function applyBody(
     const revocations = revocationsIn(given, ['revocations']);
     return revocations && inOrder([...revocations], told.sequence);
   }
-  const { lifted } = given;
-  const added = revocationsIn(given, ['added', 'lifted']);
-  if (added === undefined || known === undefined || !Array.isArray(lifted)) return undefined;
+  const { joined = [], ...others } = given;
+  const { lifted } = others;
+  const added = revocationsIn(others, ['added', 'lifted']);
+  if (added === undefined || known === undefined || !Array.isArray(lifted) || !Array.isArray(joined)) return undefined;
   const stay = new Map(known.revocations.map((one) => [one.id, one]));
   for (const id of lifted) if (typeof id !== 'string' || !stay.delete(id)) return undefined;
   for (const one of added) if (one.sequence <= known.sequence) return undefined;
   // Each change has a sequence of its own, and one that came and went in between is not told.
-  if (added.length + lifted.length > told.sequence - known.sequence) return undefined;
+  if (added.length + lifted.length + joined.length > told.sequence - known.sequence) return undefined;
+  for (const one of joined) if (!join(stay, one)) return undefined;
   return inOrder([...stay.values(), ...added], told.sequence);
+}
+
+/** Adds members to one that stays. False: it can't be. */
+function join(stay: Map<string, Revocation>, value: JsonValue): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  const { id, members, ...others } = value as { readonly [name: string]: JsonValue }; // No list, as just seen.
+  const before = typeof id === 'string' ? stay.get(id) : undefined;
+  if (before === undefined || Object.keys(others).length > 0) return false;
+  try {
+    const all = [...(before.members ?? []), ...parseRevocationMembers(members)];
+    stay.set(before.id, parseRevocation({ ...before, members: all }));
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidRevocation) return false;
+    throw error;
+  }
 }
 
 function parseBody(body: Uint8Array): { readonly [name: string]: JsonValue } | undefined {

@@ -219,6 +219,28 @@ describe('the cookie', () => {
     expect((await browser.get('/v1/caller')).status).toBe(401);
   });
 
+  it('ends with the revocation of its person, and a stream that was opened by it with no wait; nobody else notices', async () => {
+    const [browser, other] = [await signedIn(), await signedIn()];
+    const streamOf = async ({ jar }: typeof browser) => {
+      const headers = { cookie: `${COOKIE}=${jar.get(COOKIE)}` };
+      const stream = await server.open({ path: '/v1/gateway-events', as: 'nobody', headers });
+      expect(stream.statusCode).toBe(200);
+      return stream.resume();
+    };
+    const [stream, others] = [await streamOf(browser), await streamOf(other)];
+    const ended = new Promise((resolve) => stream.once('close', resolve));
+    const { person } = JSON.parse((await browser.get('/v1/caller')).text);
+    const subject = { kind: 'person', issuer: person.issuer, subject: person.subject };
+    const body = { subject, mode: 'revoked', reason: 'stolen laptop' };
+    const answer = await server.ask({ method: 'POST', path: '/v1/revocations', body });
+    expect([answer.status, answer.json['open']]).toEqual([200, 0]);
+    await ended; // The clock stands still: nothing that is done again and again has ended it.
+    expect((await browser.get('/v1/caller')).status).toBe(401);
+    expect((await other.get('/v1/caller')).status).toBe(200);
+    expect(others.destroyed).toBe(false);
+    others.destroy();
+  });
+
   it('ends with signing out, with its time, and when an operator ends it', async () => {
     const browser = await signedIn();
     const old = browser.jar.get(COOKIE) ?? '';

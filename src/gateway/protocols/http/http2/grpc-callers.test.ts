@@ -9,6 +9,7 @@ import { encodePem } from '../../../../wire/x509/index.ts';
 import { createGateway, loadProtocols } from '../../../index.ts';
 import { createTestAuthority, createTestIdentity, identityOf } from '../../../testing/test-authority.ts';
 import { createMemoryLedger, testGatewayDeps } from '../../../testing/test-gateway.ts';
+import { createTestRevocations, testRevocation } from '../../../testing/test-revocations.ts';
 import { member } from '../index.ts';
 import { methods, startGrpc } from '../testing/grpc-peers.ts';
 
@@ -27,9 +28,11 @@ let ledger: ReturnType<typeof createMemoryLedger>;
 let upstream: Awaited<ReturnType<typeof startGrpc>>;
 let client: Client;
 let told: string[];
+let revocations: ReturnType<typeof createTestRevocations>;
 
 beforeEach(async () => {
   told = [];
+  revocations = createTestRevocations();
   ledger = createMemoryLedger();
   upstream = await startGrpc({
     ask(call: { request: Buffer; metadata: Metadata }, done: (error: null, answer: Buffer) => void) {
@@ -53,6 +56,7 @@ beforeEach(async () => {
   gateway = createGateway(
     testGatewayDeps({
       ...{ clock: createSystemClock(), ledger, protocols: await loadProtocols([member]), drainMs: 100 },
+      revocations: { current: revocations.current, maxAgeMs: 60_000, whenStale: undefined },
       identity: { ...createTestIdentity(identityOf(gatewaySvid, [authority])), jwtAuthorities: () => [jwtAuthority] },
     }),
   );
@@ -136,6 +140,30 @@ describe('calls of gRPC with tokens', () => {
       expect(heard[who]).toEqual(Array.from({ length: 20 }, (_, n) => `heard ${who} ${n}`));
       call.end();
     }
+  });
+
+  it('of a caller who is revoked end and are refused as such, and those of another over the same connection go on', async () => {
+    const { path, requestSerialize, responseDeserialize } = methods.talk;
+    const talk = (who: string) => {
+      const heard: string[] = [];
+      const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, by(who));
+      const ended = new Promise<ServiceError>((resolve) => call.once('error', resolve));
+      call.on('data', (message: Buffer) => heard.push(message.toString()));
+      call.write(Buffer.from('one'));
+      return { call, heard, ended };
+    };
+    const [web, batch] = [talk('/web'), talk('/batch')];
+    await eventually('both are heard', () => [web, batch].every(({ heard }) => heard.length === 1));
+    revocations.now(testRevocation('spiffe://example.org/web'));
+    await gateway.ended(AbortSignal.timeout(5_000));
+    expect(await web.ended).toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(await ask('/web', 'x')).toMatch(new RegExp(`^${status.PERMISSION_DENIED} .*r1`));
+    batch.call.write(Buffer.from('two'));
+    await eventually('it goes on', () => batch.heard.length === 2);
+    expect(await ask('/batch', 'y')).toBe('for y');
+    batch.call.end();
+    revocations.now();
+    expect(await ask('/web', 'z')).toBe('for z');
   });
 
   it('without one are UNAUTHENTICATED, and told what to do', async () => {

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file countersign/control/v1/revocations.proto.
  */
 export const file_countersign_control_v1_revocations: GenFile = /*@__PURE__*/
-  fileDesc("Cihjb3VudGVyc2lnbi9jb250cm9sL3YxL3Jldm9jYXRpb25zLnByb3RvEhZjb3VudGVyc2lnbi5jb250cm9sLnYxIq4BChdXYXRjaFJldm9jYXRpb25zUmVxdWVzdBINCgVub25jZRgBIAEoDBIRCglhZHZlcnRpc2UYAiABKAkSEAoIaW5zdGFuY2UYAyABKAkSEwoLaW5jYXJuYXRpb24YBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDAoEbWFyaxgGIAEoCRIUCgxmcmVzaF9mb3JfbXMYByABKAQSFAoMdGhlbl9yZWZ1c2VzGAggASgIIjMKEFJldm9jYXRpb25VcGRhdGUSEQoJc3RhdGVtZW50GAEgASgJEgwKBGJvZHkYAiABKAwiYwoVQWNrUmV2b2NhdGlvbnNSZXF1ZXN0EhEKCWFkdmVydGlzZRgBIAEoCRIQCghpbnN0YW5jZRgCIAEoCRITCgtpbmNhcm5hdGlvbhgDIAEoCRIQCghzZXF1ZW5jZRgEIAEoBCIYChZBY2tSZXZvY2F0aW9uc1Jlc3BvbnNlMu8BCgtSZXZvY2F0aW9ucxJvChBXYXRjaFJldm9jYXRpb25zEi8uY291bnRlcnNpZ24uY29udHJvbC52MS5XYXRjaFJldm9jYXRpb25zUmVxdWVzdBooLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuUmV2b2NhdGlvblVwZGF0ZTABEm8KDkFja1Jldm9jYXRpb25zEi0uY291bnRlcnNpZ24uY29udHJvbC52MS5BY2tSZXZvY2F0aW9uc1JlcXVlc3QaLi5jb3VudGVyc2lnbi5jb250cm9sLnYxLkFja1Jldm9jYXRpb25zUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("Cihjb3VudGVyc2lnbi9jb250cm9sL3YxL3Jldm9jYXRpb25zLnByb3RvEhZjb3VudGVyc2lnbi5jb250cm9sLnYxIr4BChdXYXRjaFJldm9jYXRpb25zUmVxdWVzdBINCgVub25jZRgBIAEoDBIRCglhZHZlcnRpc2UYAiABKAkSEAoIaW5zdGFuY2UYAyABKAkSEwoLaW5jYXJuYXRpb24YBCABKAkSEAoIc2VxdWVuY2UYBSABKAQSDAoEbWFyaxgGIAEoCRIUCgxmcmVzaF9mb3JfbXMYByABKAQSFAoMdGhlbl9yZWZ1c2VzGAggASgIEg4KBmZvcm1hdBgJIAEoDSIzChBSZXZvY2F0aW9uVXBkYXRlEhEKCXN0YXRlbWVudBgBIAEoCRIMCgRib2R5GAIgASgMIoABChVBY2tSZXZvY2F0aW9uc1JlcXVlc3QSEQoJYWR2ZXJ0aXNlGAEgASgJEhAKCGluc3RhbmNlGAIgASgJEhMKC2luY2FybmF0aW9uGAMgASgJEhAKCHNlcXVlbmNlGAQgASgEEgwKBG1hcmsYBSABKAkSDQoFbm9uY2UYBiABKAwiGAoWQWNrUmV2b2NhdGlvbnNSZXNwb25zZTLvAQoLUmV2b2NhdGlvbnMSbwoQV2F0Y2hSZXZvY2F0aW9ucxIvLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuV2F0Y2hSZXZvY2F0aW9uc1JlcXVlc3QaKC5jb3VudGVyc2lnbi5jb250cm9sLnYxLlJldm9jYXRpb25VcGRhdGUwARJvCg5BY2tSZXZvY2F0aW9ucxItLmNvdW50ZXJzaWduLmNvbnRyb2wudjEuQWNrUmV2b2NhdGlvbnNSZXF1ZXN0Gi4uY291bnRlcnNpZ24uY29udHJvbC52MS5BY2tSZXZvY2F0aW9uc1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message countersign.control.v1.WatchRevocationsRequest
@@ -67,6 +67,13 @@ export type WatchRevocationsRequest = Message<"countersign.control.v1.WatchRevoc
    * @generated from field: bool then_refuses = 8;
    */
   thenRefuses: boolean;
+
+  /**
+   * What the caller can read. 0: no members of labels, and nothing that came later. 1: members of labels.
+   *
+   * @generated from field: uint32 format = 9;
+   */
+  format: number;
 };
 
 /**
@@ -127,6 +134,20 @@ export type AckRevocationsRequest = Message<"countersign.control.v1.AckRevocatio
    * @generated from field: uint64 sequence = 4;
    */
   sequence: bigint;
+
+  /**
+   * Of that state.
+   *
+   * @generated from field: string mark = 5;
+   */
+  mark: string;
+
+  /**
+   * That of the caller's stream, which nobody else knows: of a stream with a format of 1 or more it must be given, and the stream has to be its newest.
+   *
+   * @generated from field: bytes nonce = 6;
+   */
+  nonce: Uint8Array;
 };
 
 /**
