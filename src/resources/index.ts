@@ -22,6 +22,7 @@ export type {
   ResourceKind,
   ResourceName,
   Resources,
+  ServersSeen,
   Snapshot,
   ValidateResource,
   ValidateTogether,
