@@ -24,7 +24,7 @@ import type { LedgerReader } from '../ledger/index.ts';
 import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
-import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
+import { recordsLaterMigrations, recordsMigrations, retentionMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { revocationMigrations } from '../revocation/index.ts';
@@ -222,6 +222,7 @@ function migrationsOf(store: Store): Service {
     ...sinkMigrations,
     ...accessMigrations,
     ...revocationMigrations,
+    ...retentionMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

@@ -11,6 +11,7 @@ import { type LogView, logView } from './log/log-rows.ts';
 import { tellNotices, writeNotice } from './log/notices.ts';
 import type { Witness } from './log/witness.ts';
 import type { RecordsTables } from './migrations.ts';
+import { createSealName, type SealRule } from './retention/seal.ts';
 import { createSearch, type RecordSearch } from './search/search.ts';
 
 /** The record of a server: every ledger that was shipped to any server on its store. */
@@ -41,6 +42,8 @@ export function createRecords(deps: {
   readonly write: (event: LedgerEvent) => Promise<void>;
   /** How long a log may say nothing, ms. */
   readonly silenceMs: number;
+  /** Which entries lie sealed in the store from now on; of the first that it is of. */
+  readonly seal?: readonly SealRule[];
 }): Records & Service {
   const { store, clock, log } = deps;
   let known: { readonly logs: readonly LogView[]; readonly atMs: number } | undefined;
@@ -72,6 +75,7 @@ export function createRecords(deps: {
   };
   const intake = createIntake({
     ...deps,
+    sealName: createSealName(deps.seal ?? []),
     noticed: () => {
       noticed = true;
     },

@@ -18,7 +18,13 @@ import { type Authority, authorityMigrations, createAuthority } from '../../auth
 import { member as memoryKeystore } from '../../authority/keystores/memory/index.ts';
 import type { LedgerEvent } from '../../model/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
-import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
+import {
+  createRecords,
+  createWitness,
+  recordsLaterMigrations,
+  recordsMigrations,
+  retentionMigrations,
+} from '../../records/index.ts';
 import { createRegistration, type Registration, registrationMigrations } from '../../registration/index.ts';
 import { createResources, type Resources, resourcesMigrations } from '../../resources/index.ts';
 import {
@@ -218,4 +224,5 @@ const MIGRATIONS = [
   ...attestationMigrations,
   ...accessMigrations,
   ...revocationMigrations,
+  ...retentionMigrations,
 ];
