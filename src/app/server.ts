@@ -48,7 +48,7 @@ import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
-import { createServerSinks } from './record-sinks.ts';
+import { createServerRetention, createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
@@ -162,6 +162,7 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
+  const retention = createServerRetention(deps, { store, trustDomain });
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
   const { revocations, feed } = revocation;
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
@@ -189,6 +190,7 @@ async function openParts(deps: ServerDeps) {
     ledger,
     records,
     sinks,
+    retention,
     probe,
     keystore,
     authority,
@@ -203,7 +205,19 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{
+      revocations,
+      feed,
+      access,
+      questions,
+      probe,
+      databaseClock,
+      parsePolicies,
+      records,
+      shipping,
+      sinks,
+      retention,
+    },
   };
 }
 

@@ -35,6 +35,7 @@ export type { LogView } from './log/log-rows.ts';
 export { createWitness, type Witness } from './log/witness.ts';
 export { recordsLaterMigrations, recordsMigrations } from './migrations.ts';
 export { createRecords, type Records } from './records.ts';
+export { createRetention, type Retention, type RetentionView } from './retention/retention.ts';
 export { retentionMigrations } from './retention/retention-rows.ts';
 export type { SealRule } from './retention/seal.ts';
 export { identityNamed, type RecordFilter } from './search/filter.ts';

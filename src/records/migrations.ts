@@ -220,7 +220,18 @@ export interface RecordsTables extends RetentionTables {
   /** Moments of those who follow (`Mark`): how much more of each log than at the one before. */
   records_marks: { reader: string; number: number; at_ms: number; sizes: Buffer };
   /** Exports that were begun: by whom, of what, and how each log stood then. `secret`: what the places in between are sealed with. */
-  records_exports: { id: string; owner: string; begun_ms: number; asked: string; logs: string; secret: Buffer };
+  records_exports: {
+    id: string;
+    owner: string;
+    begun_ms: number;
+    asked: string;
+    logs: string;
+    secret: Buffer;
+    /** When its last line was told first: what it is of may leave from then on. */
+    finished_ms: Generated<number | null>;
+    /** How many entries had ever left the record when it was begun. */
+    removed: Generated<number>;
+  };
   /** Hashes of complete subtrees of logs (`PROOF_NODE_HEIGHT`), by their number from the left: worked out when a proof is first asked for. */
   records_nodes: { log: number; number: number; hash: Buffer };
 }

@@ -11,11 +11,12 @@ import { type LogView, logView } from './log/log-rows.ts';
 import { tellNotices, writeNotice } from './log/notices.ts';
 import type { Witness } from './log/witness.ts';
 import type { RecordsTables } from './migrations.ts';
+import { createHolds, type RecordHolds } from './retention/holds.ts';
 import { createSealName, type SealRule } from './retention/seal.ts';
 import { createSearch, type RecordSearch } from './search/search.ts';
 
 /** The record of a server: every ledger that was shipped to any server on its store. */
-export interface Records extends Intake, RecordSearch, RecordFollow, RecordExports, RecordProofs {
+export interface Records extends Intake, RecordSearch, RecordFollow, RecordExports, RecordProofs, RecordHolds {
   /** All logs, as they stood a moment ago; undefined before the first look. */
   logs(): readonly LogView[] | undefined;
   /** Whether one says nothing though it did not end: how long it was heard last before that look, ms. */
@@ -87,6 +88,7 @@ export function createRecords(deps: {
     ...createExports({ ...deps, search: search.search }),
     ...createProofs(deps),
     ...createFollow(deps),
+    ...createHolds(deps),
     ...{ listLogs, logs: () => known?.logs },
     silentMs(view) {
       if (known === undefined || view.closed || view.ended) return undefined;

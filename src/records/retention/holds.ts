@@ -56,7 +56,7 @@ export function createHolds({ store, clock }: { readonly store: Store; readonly 
           // What holds have kept is looked at again, by each rule that has passed it.
           await trx
             .updateTable('records_sweeps')
-            .set((set) => ({ position: set.ref('held_from'), held_from: null }))
+            .set((set) => ({ position: set.fn.coalesce('held_from', 'position'), held_from: null }))
             .where('held_from', 'is not', null)
             .execute();
           return hold;

@@ -87,7 +87,12 @@ function runsOf(entries: readonly Leaving[]): Leaving[][] {
 async function destroyKeys(trx: Kysely<RecordsTables>, rows: readonly EntryRow[]): Promise<void> {
   const seals = new Set(rows.flatMap(({ seal }) => (seal === null ? [] : [seal])));
   for (const id of seals) {
-    const other = await trx.selectFrom('records_entries').select('log').where('seal', '=', id).limit(1).executeTakeFirst();
+    const other = await trx
+      .selectFrom('records_entries')
+      .select('log')
+      .where('seal', '=', id)
+      .limit(1)
+      .executeTakeFirst();
     if (other === undefined) await trx.deleteFrom('records_keys').where('id', '=', id).execute();
   }
 }

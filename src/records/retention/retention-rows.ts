@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely';
 import { parseEntry } from '../../ledger/index.ts';
-import { bytesType, type Migration } from '../../store/index.ts';
+import { bytesType, type Dialect, type Migration } from '../../store/index.ts';
 import type { RecordsTables } from '../migrations.ts';
 
 /** What the record keeps of what has left it, and of what must not leave. */
@@ -54,74 +54,84 @@ export const retentionMigrations: readonly Migration[] = [
     name: '0004-records-retention',
     async up(db, dialect) {
       const bytes = bytesType(dialect);
-      await db.schema.alterTable('records_entries').addColumn('seal', 'integer').execute();
+      await db.schema.alterTable('records_entries').addColumn('seal', 'bigint').execute();
       await db.schema.alterTable('records_entries').addColumn('leaf', bytes).execute();
+      await db.schema.alterTable('records_exports').addColumn('finished_ms', 'bigint').execute();
+      await db.schema
+        .alterTable('records_exports')
+        .addColumn('removed', 'bigint', (column) => column.notNull().defaultTo(0))
+        .execute();
       await db.schema
         .createIndex('records_entries_sealed')
         .on('records_entries')
         .column('seal')
         .where('seal' as never, 'is not', null)
         .execute();
-      await db.schema
-        .createTable('records_gone')
-        .addColumn('log', 'integer', (column) => column.notNull())
-        .addColumn('first', 'bigint', (column) => column.notNull())
-        .addColumn('count', 'integer', (column) => column.notNull())
-        .addColumn('leaves', bytes, (column) => column.notNull())
-        .addColumn('removal', 'integer', (column) => column.notNull())
-        .addColumn('at_ms', 'bigint', (column) => column.notNull())
-        .addPrimaryKeyConstraint('records_gone_key', ['log', 'first'])
-        .execute();
-      await db.schema
-        .createTable('records_removals')
-        .addColumn('id', 'integer', (column) => column.primaryKey())
-        .addColumn('kind', 'text', (column) => column.notNull())
-        .addColumn('name', 'text', (column) => column.notNull())
-        .addColumn('what', 'text', (column) => column.notNull())
-        .addColumn('reason', 'text', (column) => column.notNull())
-        .addColumn('by_whom', 'text', (column) => column.notNull())
-        .addColumn('at_ms', 'bigint', (column) => column.notNull())
-        .addColumn('done', 'integer', (column) => column.notNull())
-        .addColumn('cursor', 'text')
-        .addColumn('removed', 'bigint', (column) => column.notNull())
-        .addColumn('held', 'bigint', (column) => column.notNull())
-        .addColumn('sizes', 'text', (column) => column.notNull())
-        .execute();
-      await db.schema
-        .createTable('records_holds')
-        .addColumn('name', 'text', (column) => column.primaryKey())
-        .addColumn('what', 'text', (column) => column.notNull())
-        .addColumn('reason', 'text', (column) => column.notNull())
-        .addColumn('by_whom', 'text', (column) => column.notNull())
-        .addColumn('at_ms', 'bigint', (column) => column.notNull())
-        .execute();
-      await db.schema
-        .createTable('records_sweeps')
-        .addColumn('rule', 'text', (column) => column.notNull())
-        .addColumn('log', 'integer', (column) => column.notNull())
-        .addColumn('position', 'bigint', (column) => column.notNull())
-        .addColumn('held_from', 'bigint')
-        .addPrimaryKeyConstraint('records_sweeps_key', ['rule', 'log'])
-        .execute();
-      await db.schema
-        .createTable('records_arrivals')
-        .addColumn('log', 'integer', (column) => column.notNull())
-        .addColumn('position', 'bigint', (column) => column.notNull())
-        .addColumn('at_ms', 'bigint', (column) => column.notNull())
-        .addPrimaryKeyConstraint('records_arrivals_key', ['log', 'position'])
-        .execute();
-      await db.schema
-        .createTable('records_keys')
-        .addColumn('id', 'integer', (column) => column.primaryKey())
-        .addColumn('name', 'text', (column) => column.notNull().unique())
-        .addColumn('key', bytes, (column) => column.notNull())
-        .addColumn('made_ms', 'bigint', (column) => column.notNull())
-        .execute();
+      await createTables(db, dialect);
       // The tables of this feature: they are as that type says from here on.
       await guessArrivals(db as Kysely<RecordsTables & RetentionTables>);
     },
   },
 ];
+
+async function createTables(db: Kysely<unknown>, dialect: Dialect): Promise<void> {
+  const bytes = bytesType(dialect);
+  await db.schema
+    .createTable('records_gone')
+    .addColumn('log', 'integer', (column) => column.notNull())
+    .addColumn('first', 'bigint', (column) => column.notNull())
+    .addColumn('count', 'integer', (column) => column.notNull())
+    .addColumn('leaves', bytes, (column) => column.notNull())
+    .addColumn('removal', 'integer', (column) => column.notNull())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('records_gone_key', ['log', 'first'])
+    .execute();
+  await db.schema
+    .createTable('records_removals')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('what', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addColumn('by_whom', 'text', (column) => column.notNull())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('done', 'integer', (column) => column.notNull())
+    .addColumn('cursor', 'text')
+    .addColumn('removed', 'bigint', (column) => column.notNull())
+    .addColumn('held', 'bigint', (column) => column.notNull())
+    .addColumn('sizes', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('records_holds')
+    .addColumn('name', 'text', (column) => column.primaryKey())
+    .addColumn('what', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addColumn('by_whom', 'text', (column) => column.notNull())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull())
+    .execute();
+  await db.schema
+    .createTable('records_sweeps')
+    .addColumn('rule', 'text', (column) => column.notNull())
+    .addColumn('log', 'integer', (column) => column.notNull())
+    .addColumn('position', 'bigint', (column) => column.notNull())
+    .addColumn('held_from', 'bigint')
+    .addPrimaryKeyConstraint('records_sweeps_key', ['rule', 'log'])
+    .execute();
+  await db.schema
+    .createTable('records_arrivals')
+    .addColumn('log', 'integer', (column) => column.notNull())
+    .addColumn('position', 'bigint', (column) => column.notNull())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('records_arrivals_key', ['log', 'position'])
+    .execute();
+  await db.schema
+    .createTable('records_keys')
+    .addColumn('id', 'bigint', (column) => column.primaryKey())
+    .addColumn('name', 'text', (column) => column.notNull().unique())
+    .addColumn('key', bytes, (column) => column.notNull())
+    .addColumn('made_ms', 'bigint', (column) => column.notNull())
+    .execute();
+}
 
 /**
  * When came what is there already? Nobody wrote it down, so its writers are believed, for this once: by some entries of each log, and never
