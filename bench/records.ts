@@ -8,6 +8,7 @@ import {
   type Records,
   recordsLaterMigrations,
   recordsMigrations,
+  retentionMigrations,
 } from '../src/records/index.ts';
 import { createSilentLog, createSystemClock, createSystemRandom } from '../src/std/index.ts';
 import { member as postgresEngine } from '../src/store/engines/postgres/index.ts';
@@ -31,7 +32,7 @@ export const bench: Bench = {
     const store = await postgresEngine.open({ url: 'env:CS_BENCH_RECORDS_URL' }, deps);
     await store.start(new AbortController().signal);
     try {
-      await store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
+      await store.migrate([...recordsMigrations, ...recordsLaterMigrations, ...retentionMigrations]);
       const witness = createWitness('bench', generateKeyPairSync('ed25519').privateKey);
       const records = createRecords({ ...deps, store, witness, write: async () => {}, silenceMs: 60_000 });
       const total = context.quick ? 4000 : Number(process.env['RECORDS'] ?? 400_000);

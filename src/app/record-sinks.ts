@@ -3,9 +3,18 @@ import type { Static } from 'typebox';
 import type { WriteAudit } from '../api/index.ts';
 import type { ServerConfig } from '../config/index.ts';
 import { readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
-import { createSinks, filterOf, type recordFilterSchema, type SinkMember, type Sinks } from '../records/index.ts';
+import {
+  createRetention,
+  createSinks,
+  filterOf,
+  type Retention,
+  type recordFilterSchema,
+  type SealRule,
+  type SinkMember,
+  type Sinks,
+} from '../records/index.ts';
 import { recordSinks } from '../records/sinks/registry.generated.ts';
-import { memberById } from '../std/index.ts';
+import { memberById, parseDurationMs } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { AppError } from './errors.ts';
 import { chosen, type RoleDeps } from './role.ts';
@@ -38,6 +47,29 @@ export function createServerSinks(
     },
     wanted,
   );
+}
+
+/** What lets content leave the record, as the configuration says. */
+export function createServerRetention(
+  { config, clock, random, log }: RoleDeps<ServerConfig>,
+  { store, trustDomain }: { readonly store: Store; readonly trustDomain: TrustDomain },
+): Retention {
+  const { retention, retentionWait } = config.record;
+  const rules = retention.map(({ name, filter, keep }) => ({
+    ...{ name, keepMs: keep === undefined ? undefined : parseDurationMs(keep) },
+    filter: filterOf(filter as Static<typeof recordFilterSchema>, trustDomain), // As above.
+  }));
+  return createRetention(
+    { store, clock, log, holder: `${config.serverId}/${random.bytes(8).toString('hex')}` },
+    { rules, sinks: Object.keys(config.sinks ?? {}), waitMs: parseDurationMs(retentionWait) ?? 0 },
+  );
+}
+
+/** Which entries lie sealed in the store, as the configuration says. */
+export function sealRules({ record }: ServerConfig, trustDomain: TrustDomain): readonly SealRule[] {
+  return record.seal.map(({ name, filter, by }) => {
+    return { name, by, filter: filterOf(filter as Static<typeof recordFilterSchema>, trustDomain) }; // As above.
+  });
 }
 
 /** A key, or certificates of some authorities. */

@@ -24,7 +24,7 @@ import type { LedgerReader } from '../ledger/index.ts';
 import { personsMigrations } from '../persons/index.ts';
 import { openPrivateFolder, openSocketFolder, readGivenSecretNow, readTrustedFile } from '../private-files/index.ts';
 import { createQuestions, questionsMigrations } from '../questions/index.ts';
-import { recordsLaterMigrations, recordsMigrations, sinkMigrations } from '../records/index.ts';
+import { recordsLaterMigrations, recordsMigrations, retentionMigrations, sinkMigrations } from '../records/index.ts';
 import { createRegistration, registrationMigrations } from '../registration/index.ts';
 import { createResources, resourcesMigrations } from '../resources/index.ts';
 import { revocationLaterMigrations, revocationMigrations } from '../revocation/index.ts';
@@ -55,7 +55,7 @@ import { createServerChecks } from './health/server-checks.ts';
 import { createStoreProbe } from './health/store-probe.ts';
 import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
-import { createServerSinks } from './record-sinks.ts';
+import { createServerRetention, createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
@@ -171,6 +171,7 @@ async function openParts(deps: ServerDeps) {
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });
   const { ledger, records, shipping } = openServerRecord({ config, trustDomain, store, clock, random, log });
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
+  const retention = createServerRetention(deps, { store, trustDomain });
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain, lifeMsMax });
   const { revocations, feed, standing, verifierCounts } = revocation;
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
@@ -198,6 +199,7 @@ async function openParts(deps: ServerDeps) {
     ledger,
     records,
     sinks,
+    retention,
     probe,
     keystore,
     authority,
@@ -225,6 +227,7 @@ async function openParts(deps: ServerDeps) {
       records,
       shipping,
       sinks,
+      retention,
     },
   };
 }
@@ -246,6 +249,7 @@ export function migrationsOf(): readonly Migration[] {
     ...accessMigrations,
     ...revocationMigrations,
     ...revocationLaterMigrations,
+    ...retentionMigrations,
   ];
 }
 

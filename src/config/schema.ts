@@ -1,5 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { anyOf, closed, type MemberSchemas, oneOf } from './member-schemas.ts';
+import { recordSchema } from './record-schema.ts';
 import { sinksSchema } from './sinks-schema.ts';
 import { addressesSchema, addressSchema, durationSchema } from './values.ts';
 
@@ -59,6 +60,7 @@ function serverSchema(members: Partial<MemberSchemas>) {
           'After how long a ledger of which nothing is heard any more is called silent, unless its writer stopped in good order. Shippers say every ten seconds that they are there.',
         default: '45s',
       }),
+      record: recordSchema(members),
       sinks: Type.Optional(sinksSchema(members)),
       store: oneOf(members.storeEngines, 'Where the control plane keeps its records.', { sqlite: {} }),
       keystore: oneOf(members.keystores, 'Where signing keys are kept.', { disk: {} }),

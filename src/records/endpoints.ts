@@ -14,16 +14,13 @@ import { formatTime } from '../std/index.ts';
 import { EXPORT_ORIGIN } from './export/statement.ts';
 import type { LogView } from './log/log-rows.ts';
 import type { Records } from './records.ts';
+import { holdEndpoints } from './retention/endpoints.ts';
 import { COUNT_MAX, filterFields, filterOf, recordFilterSchema } from './search/filter-words.ts';
 import type { RecordEntry } from './search/search.ts';
 
 /** What the endpoints of the record work with. */
 export interface RecordEndpointNeeds {
-  readonly records: Pick<
-    Records,
-    | ('search' | 'show' | 'follow' | 'prove' | 'beginExport' | 'showExport' | 'readExport')
-    | ('listLogs' | 'silentMs' | 'witnessKey')
-  >;
+  readonly records: Omit<Records, 'open' | 'accept'>;
   readonly trustDomain: TrustDomain;
 }
 
@@ -205,6 +202,7 @@ const exportGet = endpoint({
           {
             ...{ log: place.log, origin: Type.String(), verifierKey: Type.String() },
             size: Type.Integer({ description: 'Entries.' }),
+            gone: Type.Optional(Type.Integer({ description: 'How many of them had left the record by then.' })),
             checkpoint: Type.String({ description: 'Over all of them, signed by the log and by a server.' }),
           },
           closed,
@@ -216,7 +214,10 @@ const exportGet = endpoint({
   ),
   async handle({ id }, { principal }, { records }) {
     const { selection, logs } = await records.showExport(id, principalName(principal));
-    return { selection, logs: logs.map((log) => ({ ...log })) };
+    return {
+      selection,
+      logs: logs.map(({ gone, ...log }) => (gone === undefined ? log : { ...log, gone })),
+    };
   },
 });
 
@@ -257,6 +258,7 @@ const exportRead = endpoint({
 export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [
   ...[recordSearch, recordGet, recordProve, recordFollow, logList],
   ...[exportCreate, exportGet, exportRead],
+  ...holdEndpoints,
 ];
 
 /** All that is found is of that target and that identity: the filter compares whole names. */

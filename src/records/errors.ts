@@ -42,6 +42,14 @@ export const errorTable = {
     meaning: 'The record has no such entry or log.',
     remedy: 'Take the id from `countersign record search`, the name of a log from `countersign record logs`.',
   },
+  ERR_RECORDS_GONE: {
+    status: 410,
+    exit: 'no',
+    meaning:
+      'The content of the entry has left the record: it was past its time, or was erased. Its hash stays in the log.',
+    remedy:
+      'None: the message says by which rule or whose act, and when. The gateway that wrote it may have it in its own ledger, and an export from before has it.',
+  },
   ERR_RECORDS_EXPORT: {
     status: 400,
     exit: 'no',

@@ -10,6 +10,7 @@
  * - `search/` what entries are found by
  * - `export/` all that a filter selects, with a statement that it is all, and proofs of single entries
  * - `follow/` what comes, told to all who follow from one reading
+ * - `retention/` how content leaves: by rules of age, by erasure, and what a hold keeps
  * - `delivery/` how what comes in goes on to sinks: at least once, in the order of each log, by one server at a time
  * - `sinks/` what it goes on to: one folder a kind
  */
@@ -34,6 +35,9 @@ export type { LogView } from './log/log-rows.ts';
 export { createWitness, type Witness } from './log/witness.ts';
 export { recordsLaterMigrations, recordsMigrations } from './migrations.ts';
 export { createRecords, type Records } from './records.ts';
+export { createRetention, type Retention, type RetentionView } from './retention/retention.ts';
+export { retentionMigrations } from './retention/retention-rows.ts';
+export type { SealRule } from './retention/seal.ts';
 export { identityNamed, type RecordFilter } from './search/filter.ts';
 export { filterOf, recordFilterSchema } from './search/filter-words.ts';
 export { PAGE_MAX, type RecordEntry, type RecordPage } from './search/search.ts';

@@ -1,6 +1,7 @@
 import type { Generated, Kysely } from 'kysely';
 import { parseEntry } from '../ledger/index.ts';
 import { bytesType, type Migration } from '../store/index.ts';
+import type { RetentionTables } from './retention/retention-rows.ts';
 import { indexEntry } from './search/indexed-entry.ts';
 import { insertPostings, postingRows } from './search/postings.ts';
 
@@ -168,7 +169,7 @@ async function indexAnew(db: Kysely<RecordsTables>): Promise<void> {
 const ENTRIES_A_TIME = 1000;
 
 /** The tables, as kysely sees them. */
-export interface RecordsTables {
+export interface RecordsTables extends RetentionTables {
   /**
    * One row for each log, and a further one, of the next generation, for what follows on a log that an operator has closed. `edge` holds the
    * hashes of the subtrees over `size` entries, `signed_edge` those over what `checkpoint` vouches for. `ended`: its writer stopped in good order.
@@ -200,8 +201,17 @@ export interface RecordsTables {
   };
   /** What is still to be told by an entry of a server's own ledger. */
   records_notices: { log: number; number: number; at_ms: number; what: string; detail: string };
-  /** The canonical bytes. */
-  records_entries: { log: number; position: number; entry: Buffer };
+  /**
+   * The canonical bytes (`openRows` reads them); sealed under the key that `seal` names, where one is named: then `leaf` has the leaf hash. What has lost
+   * its content has no row.
+   */
+  records_entries: {
+    log: number;
+    position: number;
+    entry: Buffer;
+    seal: Generated<number | null>;
+    leaf: Generated<Buffer | null>;
+  };
   /**
    * By what entries are found: for each term of a batch (`hashName`) the place of its newest entry, and those of the others in `places`, down to `since_ms`
    * (`postingRows`). Of entries that were given up some may be left: they lead nowhere, or to what does not match.
@@ -210,7 +220,18 @@ export interface RecordsTables {
   /** Moments of those who follow (`Mark`): how much more of each log than at the one before. */
   records_marks: { reader: string; number: number; at_ms: number; sizes: Buffer };
   /** Exports that were begun: by whom, of what, and how each log stood then. `secret`: what the places in between are sealed with. */
-  records_exports: { id: string; owner: string; begun_ms: number; asked: string; logs: string; secret: Buffer };
+  records_exports: {
+    id: string;
+    owner: string;
+    begun_ms: number;
+    asked: string;
+    logs: string;
+    secret: Buffer;
+    /** When its last line was told first: what it is of may leave from then on. */
+    finished_ms: Generated<number | null>;
+    /** How many entries had ever left the record when it was begun. */
+    removed: Generated<number>;
+  };
   /** Hashes of complete subtrees of logs (`PROOF_NODE_HEIGHT`), by their number from the left: worked out when a proof is first asked for. */
   records_nodes: { log: number; number: number; hash: Buffer };
 }

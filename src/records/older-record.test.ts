@@ -4,7 +4,13 @@ import { useBothStores } from '../../test/support/both-stores.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { createSeededRandom, createSilentLog, createSystemClock } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
-import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from './index.ts';
+import {
+  createRecords,
+  createWitness,
+  recordsLaterMigrations,
+  recordsMigrations,
+  retentionMigrations,
+} from './index.ts';
 import { testEntry } from './testing/log-fixture.ts';
 
 // Goal: a record that was kept before there were postings is found by them once it was brought up to date: all of it, on every engine, also when whoever
@@ -37,7 +43,8 @@ async function fill(store: Store): Promise<void> {
       .execute();
 }
 
-const migrate = (store: Store) => store.migrate([...recordsMigrations, ...recordsLaterMigrations]);
+const migrate = (store: Store) =>
+  store.migrate([...recordsMigrations, ...recordsLaterMigrations, ...retentionMigrations]);
 
 /** What is found of a target, page by page. */
 async function positionsOf(store: Store, target: string): Promise<number[]> {

@@ -21,6 +21,7 @@ import {
   type Records,
   recordsLaterMigrations,
   recordsMigrations,
+  retentionMigrations,
   type Shipment,
 } from './index.ts';
 import { ORIGIN, testEntry, testLog } from './testing/log-fixture.ts';
@@ -31,7 +32,11 @@ const { signal } = new AbortController();
 const OWNER = 'spiffe://countersign.example/countersign/gateway';
 const witness = createWitness('countersign.example/server/1', generateKeyPairSync('ed25519').privateKey);
 const random = createSeededRandom('records');
-const { openPostgres, openSqlite, later } = useBothStores([...recordsMigrations, ...recordsLaterMigrations]);
+const { openPostgres, openSqlite, later } = useBothStores([
+  ...recordsMigrations,
+  ...recordsLaterMigrations,
+  ...retentionMigrations,
+]);
 let clock: ManualClock;
 let written: LedgerEvent[];
 

@@ -12,10 +12,12 @@ import { type LogView, logView } from './log/log-rows.ts';
 import { tellNotices, writeNotice } from './log/notices.ts';
 import type { Witness } from './log/witness.ts';
 import type { RecordsTables } from './migrations.ts';
+import { createHolds, type RecordHolds } from './retention/holds.ts';
+import { createSealName, type SealRule } from './retention/seal.ts';
 import { createSearch, type RecordSearch } from './search/search.ts';
 
 /** The record of a server: every ledger that was shipped to any server on its store. */
-export interface Records extends Intake, RecordSearch, RecordFollow, RecordExports, RecordProofs {
+export interface Records extends Intake, RecordSearch, RecordFollow, RecordExports, RecordProofs, RecordHolds {
   /** All logs, as they stood a moment ago; undefined before the first look. */
   logs(): readonly LogView[] | undefined;
   /** Whether one says nothing though it did not end: how long it was heard last before that look, ms. */
@@ -44,6 +46,8 @@ export function createRecords(deps: {
   readonly write: (event: LedgerEvent) => Promise<void>;
   /** How long a log may say nothing, ms. */
   readonly silenceMs: number;
+  /** Which entries lie sealed in the store from now on; of the first that it is of. */
+  readonly seal?: readonly SealRule[];
 }): Records & Service {
   const { store, clock, log } = deps;
   let known: { readonly logs: readonly LogView[]; readonly atMs: number } | undefined;
@@ -75,6 +79,7 @@ export function createRecords(deps: {
   };
   const intake = createIntake({
     ...deps,
+    sealName: createSealName(deps.seal ?? []),
     noticed: () => {
       noticed = true;
     },
@@ -86,6 +91,7 @@ export function createRecords(deps: {
     ...createExports({ ...deps, search: search.search }),
     ...createProofs(deps),
     ...createFollow(deps),
+    ...createHolds(deps),
     ...{ listLogs, logs: () => known?.logs, witnessKey: formatWitnessKey(deps.witness.key) },
     silentMs(view) {
       if (known === undefined || view.closed || view.ended) return undefined;

@@ -1,16 +1,8 @@
-import {
-  type Clock,
-  codeOf,
-  messageOf,
-  raceAbort,
-  type Service,
-  sleep,
-  type Timer,
-  timeoutSignal,
-} from '../std/index.ts';
+import { codeOf, messageOf, raceAbort, type Service, sleep, timeoutSignal } from '../std/index.ts';
 import { createLeases, type Lease, type Leases } from '../store/index.ts';
 import type { DeliveryDeps, SinkPlan } from './delivery/cursors.ts';
 import { deliver } from './delivery/deliver.ts';
+import { keepLease } from './delivery/keep-lease.ts';
 import { createSinkState, type SinkState, type SinkView } from './delivery/sink-state.ts';
 import type { SinkDeps, SinkMember } from './sink.ts';
 
@@ -107,48 +99,8 @@ async function runHeld(
   }
 }
 
-/** Renews a lease until it is stopped. The signal aborts when it is lost, or could not be renewed for so long that it may be. */
-function keepLease(
-  { clock, leases }: { readonly clock: Clock; readonly leases: Leases },
-  lease: Lease,
-  signal: AbortSignal,
-): { readonly signal: AbortSignal; stop(): void } {
-  const lost = new AbortController();
-  const abort = () => lost.abort();
-  let timer: Timer | undefined;
-  let goodMs = clock.monotonicMs();
-  let isStopped = false;
-  // Once of its own: a renewal that hangs must not hold up the end.
-  let end: Timer = clock.after(lease.ttlMs, abort);
-  const renew = async () => {
-    const askedMs = clock.monotonicMs();
-    try {
-      if ((await leases.renew(lease)) === undefined) return abort();
-      goodMs = askedMs;
-      end.cancel();
-      if (!isStopped) end = clock.after(Math.max(0, goodMs + lease.ttlMs - clock.monotonicMs()), abort);
-    } catch {
-      // Tried again until its time is over.
-    }
-    if (!isStopped && !lost.signal.aborted) timer = clock.after(RENEW_MS, () => void renew());
-  };
-  timer = clock.after(RENEW_MS, () => void renew());
-  signal.addEventListener('abort', abort, { once: true });
-  if (signal.aborted) abort();
-  return {
-    signal: lost.signal,
-    stop() {
-      isStopped = true;
-      timer?.cancel();
-      end.cancel();
-      signal.removeEventListener('abort', abort);
-    },
-  };
-}
-
 const LEASE_KIND = 'records.sinks';
 const LEASE_MS = 15_000;
-const RENEW_MS = 5_000;
 const STOP_MS_MAX = 5_000;
 /** After what went wrong, and to look whether a lease is free. */
 const AGAIN_MS = 5_000;

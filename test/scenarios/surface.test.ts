@@ -46,6 +46,9 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'entry list': [{ args: [] }, { args: ['--spiffe-id', 'spiffe://example.org/nobody'] }],
     'entry show': [{ args: ['long-1'] }],
     init: [{ args: ['--dir', path.join(folder, 'made')] }],
+    'hold add': [{ args: ['surface', '--target', 'none', '--why', 'a test'] }, { args: ['surface'] }],
+    'hold lift': [{ args: ['nothing'] }],
+    'hold list': [{ args: [] }],
     'ledger backup': [gateway(path.join(stack.folder.path, 'home-surface', 'backup'))],
     'ledger prove': [{ ...gateway('1'), verbatim: 'the proof, which is JSON' }],
     'ledger search': [

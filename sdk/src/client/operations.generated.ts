@@ -480,6 +480,8 @@ export interface Operations {
         readonly verifierKey: string;
         /** Entries. */
         readonly size: number;
+        /** How many of them had left the record by then. */
+        readonly gone?: number | undefined;
         /** Over all of them, signed by the log and by a server. */
         readonly checkpoint: string;
       }[];
@@ -499,6 +501,105 @@ export interface Operations {
       readonly next?: string | undefined;
       /** C2SP signed note: how many lines, the root of the RFC 6962 tree over them, the selection. */
       readonly note?: string | undefined;
+    };
+  };
+  /** Keeps what is selected in the record, whatever rule of retention says otherwise, until it is lifted. */
+  'record-hold.add': {
+    readonly input: {
+      /** What the hold is called. */
+      readonly name: string;
+      /** Why, in one line. */
+      readonly reason: string;
+      readonly filter: {
+        /** Whose: a SPIFFE ID, or the path of one in the trust domain of the server. */
+        readonly identity?: string | undefined;
+        /** The node whose agent vouched for the process behind a session, as `identity`. */
+        readonly node?: string | undefined;
+        /** Which target. */
+        readonly target?: string | undefined;
+        /** What was done, as the protocol names it. */
+        readonly action?: string | undefined;
+        /** Of one session. */
+        readonly session?: string | undefined;
+        /** Such as `denial`. */
+        readonly kind?: string | undefined;
+        /** What was reached, by the last parts of its name: `public.customers`. */
+        readonly object?: string | undefined;
+        /** What was read, written or masked of it. */
+        readonly column?: string | undefined;
+        /** Which policy allowed or refused it. */
+        readonly policy?: string | undefined;
+        /** Why it was refused. */
+        readonly reason?: string | undefined;
+        /** How it ended, such as `failed`. */
+        readonly status?: string | undefined;
+        /** Operations that differ in values only. */
+        readonly shape?: string | undefined;
+        /** The protocol's own code. */
+        readonly code?: string | undefined;
+        /** True: only what was masked. */
+        readonly masked?: boolean | undefined;
+        /** Rows of the answer, at least. */
+        readonly rowsMin?: number | undefined;
+        /** Rows of the answer, at most. */
+        readonly rowsMax?: number | undefined;
+        /** Bytes of the answer, at least. */
+        readonly bytesMin?: number | undefined;
+        /** Bytes of the answer, at most. */
+        readonly bytesMax?: number | undefined;
+        /** Not before: epoch milliseconds by the clock of the writer. */
+        readonly sinceMs?: number | undefined;
+        /** Not after. */
+        readonly untilMs?: number | undefined;
+        /** Of one log. */
+        readonly log?: number | undefined;
+      };
+    };
+    readonly output: {
+      /** What the hold is called. */
+      readonly name: string;
+      /** Why, in one line. */
+      readonly reason: string;
+      /** What it keeps, as JSON. */
+      readonly selection: string;
+      /** Who did it. */
+      readonly by: string;
+      readonly at: string;
+    };
+  };
+  /** Lifts a hold: what it has kept goes by the rules of retention again. */
+  'record-hold.lift': {
+    readonly input: {
+      /** What the hold is called. */
+      readonly name: string;
+    };
+    readonly output: {
+      /** What the hold is called. */
+      readonly name: string;
+      /** Why, in one line. */
+      readonly reason: string;
+      /** What it keeps, as JSON. */
+      readonly selection: string;
+      /** Who did it. */
+      readonly by: string;
+      readonly at: string;
+    };
+  };
+  /** Lists what is kept in the record whatever its age, by name. */
+  'record-hold.list': {
+    readonly input: Readonly<Record<never, never>>;
+    readonly output: {
+      readonly holds: readonly {
+        /** What the hold is called. */
+        readonly name: string;
+        /** Why, in one line. */
+        readonly reason: string;
+        /** What it keeps, as JSON. */
+        readonly selection: string;
+        /** Who did it. */
+        readonly by: string;
+        readonly at: string;
+      }[];
     };
   };
   /** Tells of entries as they come to the record; all that is set must hold. */
@@ -1401,7 +1502,7 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record-hold.add' | 'record-hold.lift' | 'record-hold.list' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
 export type FollowName = | 'gateway.follow' | 'record.follow' | 'session.follow';
@@ -1432,6 +1533,9 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'record-export.create': {"method":"POST","path":"/v1/record-exports","inPath":[],"inQuery":[],"inBody":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log","format"]},
   'record-export.get': {"method":"GET","path":"/v1/record-exports/{id}","inPath":["id"],"inQuery":[],"inBody":[]},
   'record-export.read': {"method":"GET","path":"/v1/record-exports/{id}/lines","inPath":["id"],"inQuery":["cursor"],"inBody":[]},
+  'record-hold.add': {"method":"POST","path":"/v1/record-holds","inPath":[],"inQuery":[],"inBody":["name","reason","filter"]},
+  'record-hold.lift': {"method":"DELETE","path":"/v1/record-holds/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
+  'record-hold.list': {"method":"GET","path":"/v1/record-holds","inPath":[],"inQuery":[],"inBody":[]},
   'record.follow': {"method":"GET","path":"/v1/record-events","inPath":[],"inQuery":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log"],"inBody":[]},
   'record.get': {"method":"GET","path":"/v1/records/{log}/{position}","inPath":["log","position"],"inQuery":[],"inBody":[]},
   'record.prove': {"method":"GET","path":"/v1/records/{log}/{position}/proof","inPath":["log","position"],"inQuery":[],"inBody":[]},

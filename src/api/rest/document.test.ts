@@ -83,6 +83,7 @@ const REVOKE = JSON.stringify({
   subject: { kind: 'node', nodeId: 'spiffe://example.org/spire/agent/n' },
   mode: 'revoked',
 });
+const HOLD = '{"name":"b","reason":"claim","filter":{}}';
 const GATEWAY = sha256(Buffer.from('spiffe://example.org/countersign/gateway/one one:7443'))
   .toString('hex')
   .slice(0, 16);
@@ -193,9 +194,11 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
     ? END
     : path.endsWith('/revocations')
       ? REVOKE
-      : /access(-check)?$/.test(path)
-        ? '{"useDefault":true}'
-        : '{}';
+      : path.endsWith('/record-holds')
+        ? HOLD
+        : /access(-check)?$/.test(path)
+          ? '{"useDefault":true}'
+          : '{}';
   const body = requestBody === undefined ? {} : { body: text };
   return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }
@@ -232,6 +235,7 @@ describe('every answer', () => {
     // Of many the oldest go.
     const begun = await server.ask({ method: 'POST', path: '/v1/record-exports', body: {} });
     exported = String(begun.json['id']);
+    await server.ask({ method: 'POST', path: '/v1/record-holds', body: { ...JSON.parse(HOLD), name: 'a' } });
     const right = rightRequest(path, method, operation);
     await fc.assert(
       fc.asyncProperty(requestOf(path, method, operation), async (request) => {

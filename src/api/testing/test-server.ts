@@ -19,7 +19,13 @@ import { member as memoryKeystore } from '../../authority/keystores/memory/index
 import type { LedgerEvent } from '../../model/index.ts';
 import { endSignInsOf } from '../../persons/index.ts';
 import { createQuestions, type QuestionsDeps, questionsMigrations } from '../../questions/index.ts';
-import { createRecords, createWitness, recordsLaterMigrations, recordsMigrations } from '../../records/index.ts';
+import {
+  createRecords,
+  createWitness,
+  recordsLaterMigrations,
+  recordsMigrations,
+  retentionMigrations,
+} from '../../records/index.ts';
 import {
   createRegistration,
   identitiesLabelled,
@@ -251,4 +257,5 @@ const MIGRATIONS = [
   ...accessMigrations,
   ...revocationMigrations,
   ...revocationLaterMigrations,
+  ...retentionMigrations,
 ];

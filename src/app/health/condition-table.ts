@@ -134,6 +134,14 @@ export const conditionTable = {
       'All else goes on, other sinks too. Nothing is left out: entries stay in the record until they are taken. Of an entry that is refused only its own ledger waits. Ends by itself when the sink takes them.',
     remedy: 'See that what takes the events runs and is reached, and that its credentials are those that it expects.',
   },
+  retention: {
+    roles: ['server'],
+    meaning:
+      'Entries of the record that are past their time wait for over an hour for a sink or an export, or can not leave. Told by the server that looks after it.',
+    effect:
+      'All else goes on; what is past its time is still there, and found. For a sink or an export it waits for `server.record.retentionWait` at most, then it goes without. Ends by itself.',
+    remedy: 'See to the sink; read the export to its end. One that nobody reads on holds back for a day.',
+  },
   access: {
     roles: ['server'],
     meaning:

@@ -1,4 +1,4 @@
-import type { AlarmKind, LogView, Records, Sinks, SinkView } from '../../records/index.ts';
+import type { AlarmKind, LogView, Records, Retention, Sinks, SinkView } from '../../records/index.ts';
 import { Code, RpcError } from '../../rpc/index.ts';
 import { type Clock, codeOf, formatDurationMs, messageOf } from '../../std/index.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
@@ -25,6 +25,24 @@ export function createShippingCheck(shipping: Pick<LedgerShipping, 'lag'>): Heal
 /** What is wrong with sinks that this server hands over to. */
 export function createSinkCheck(sinks: Pick<Sinks, 'views'>, clock: Clock): HealthCheck {
   return () => sinks.views().flatMap((view) => sinkFindings(view, clock.now()));
+}
+
+/** What keeps content in the record that is past its time. */
+export function createRetentionCheck(retention: Pick<Retention, 'view'>, clock: Clock): HealthCheck {
+  return () => {
+    const { problem, waiting } = retention.view();
+    const late = waiting.filter(({ sinceMs }) => clock.now() - sinceMs >= WAITING_MS_MAX);
+    const findings: Found[] = late.map(({ for: what, entries, sinceMs }) => ({
+      ...{ severity: 'degraded', what, key: `waits for ${what}`, sinceMs },
+      found: `up to ${entries} entries that are past their time wait for ${what}`,
+    }));
+    if (problem !== undefined)
+      findings.push({
+        ...{ severity: 'degraded', key: 'failed', sinceMs: problem.sinceMs },
+        found: `nothing leaves the record: ${problem.reason}`,
+      });
+    return findings;
+  };
 }
 
 /** How far sinks are; at a server that does not hand over to one, nothing of it. */
@@ -142,6 +160,8 @@ function isRefusal(error: unknown): boolean {
 const ALARMS: readonly (AlarmKind | 'silence')[] = ['fork', 'rollback', 'gap', 'edited', 'key', 'silence'];
 /** Longer than whatever takes it needs to be started again. */
 const AWAY_MS_MAX = 30_000;
+/** Longer than an export of a whole record takes, as a rule. */
+const WAITING_MS_MAX = 3_600_000;
 /** Longer than a server takes to start. */
 const LAG_MS_MAX = 60_000;
 const SILENT =

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
 import { composeSchema, loadPolicies } from '../../policy/index.ts';
-import { type LogView, RecordsError, type SinkView } from '../../records/index.ts';
+import { type LogView, RecordsError, type RetentionView, type SinkView } from '../../records/index.ts';
 import type { ServersSeen } from '../../resources/index.ts';
 import type { UnknownState } from '../../revocation/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
@@ -26,7 +26,7 @@ async function house(): Promise<House> {
   const clock = createManualClock(START_MS);
   const database = createPeerClock(clock);
   const state: State = {
-    ...{ logs: [], lag: {}, sinks: [], putBack: [], newer: [], servers: HEARD },
+    ...{ logs: [], lag: {}, sinks: [], putBack: [], newer: [], servers: HEARD, waiting: [], stuck: undefined },
     ...{ ledger: 'enough', store: undefined, check: undefined, access: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
@@ -53,6 +53,7 @@ async function house(): Promise<House> {
         shipping: { lag: () => ({ entries: 0, forMs: 0, problem: undefined, ...state.lag }) },
         sinks: { views: () => state.sinks },
         feed: { unknownStates: () => state.putBack },
+        retention: { view: () => ({ isRunner: true, removed: 0, waiting: state.waiting, problem: state.stuck }) },
         started: () => true,
       }),
       ...{ room: () => [], descriptors: () => [], 'event-loop': () => [] },
@@ -136,6 +137,8 @@ interface State {
   sinks: SinkView[];
   newer: NewerMigration[];
   servers: Pick<ServersSeen, 'selfGoneForMs' | 'selfUnheardMs'>;
+  waiting: RetentionView['waiting'];
+  stuck: RetentionView['problem'];
   ledger: 'enough' | 'none';
   store: Error | undefined;
   check: Error | undefined;
@@ -198,6 +201,21 @@ describe('the way of the server’s own ledger into the record', () => {
     h.state.lag = lag;
     await h.clock.advance(40_000);
     expect((await h.told('shipping')).doctor).toHaveLength(count);
+  });
+});
+
+describe('retention', () => {
+  it('is told of: what is past its time and waits for over an hour, and why nothing leaves', async () => {
+    const h = await house();
+    h.state.waiting = [{ for: 'sink siem', entries: 40, sinceMs: START_MS }];
+    await h.clock.advance(59 * 60_000);
+    expect((await h.told('retention')).doctor).toEqual([]);
+    await h.clock.advance(2 * 60_000);
+    expect((await h.told('retention')).found).toContain('up to 40 entries that are past their time wait for sink siem');
+    h.state.waiting = [];
+    h.state.stuck = { reason: 'the clocks are apart', sinceMs: START_MS };
+    await h.clock.advance(1_000);
+    expect((await h.told('retention')).found).toContain('nothing leaves the record: the clocks are apart');
   });
 });
 

@@ -1,7 +1,7 @@
 import type { AccessPolicies } from '../../api/index.ts';
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
-import type { Records, Sinks } from '../../records/index.ts';
+import type { Records, Retention, Sinks } from '../../records/index.ts';
 import type { Resources } from '../../resources/index.ts';
 import type { RevocationFeed } from '../../revocation/index.ts';
 import { type Clock, CodedError, formatTime, messageOf } from '../../std/index.ts';
@@ -10,7 +10,7 @@ import type { ServerIdentity } from '../server-identity.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
 import { createLedgerChecks } from './ledger-checks.ts';
-import { createRecordCheck, createShippingCheck, createSinkCheck } from './record-checks.ts';
+import { createRecordCheck, createRetentionCheck, createShippingCheck, createSinkCheck } from './record-checks.ts';
 import { createPutBackCheck } from './revocation-checks.ts';
 import { isOverdue } from './server-link.ts';
 import type { StoreProbe } from './store-probe.ts';
@@ -28,6 +28,7 @@ export function createServerChecks(parts: {
   readonly shipping: Pick<LedgerShipping, 'lag'>;
   readonly sinks: Pick<Sinks, 'views'>;
   readonly feed: Pick<RevocationFeed, 'unknownStates'>;
+  readonly retention: Pick<Retention, 'view'>;
   readonly started: () => boolean;
 }): Omit<HealthChecks<'server'>, 'clock' | 'room' | 'event-loop' | 'descriptors'> {
   const { clock, authority, identity, probe } = parts;
@@ -40,6 +41,7 @@ export function createServerChecks(parts: {
     shipping: createShippingCheck(parts.shipping),
     sinks: createSinkCheck(parts.sinks, clock),
     'put-back': createPutBackCheck(parts.feed),
+    retention: createRetentionCheck(parts.retention, clock),
     starting: () => (parts.started() ? [] : [{ severity: 'failed', found: 'the server is starting' }]),
     store() {
       const problem = probe.problem();

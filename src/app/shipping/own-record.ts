@@ -6,6 +6,7 @@ import { createRecords, createWitness } from '../../records/index.ts';
 import { type Clock, type Log, parseDurationMs, type Random } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { formatVerifierKey, noteKeyOf } from '../../wire/tlog/index.ts';
+import { sealRules } from '../record-sinks.ts';
 import { openCheckpointKeeper, openLedgerSigner, openSealKey, openWitnessKey } from '../role-keys.ts';
 import { createLedgerShipping } from './ship-ledger.ts';
 import { openOwnLine } from './shipping-line.ts';
@@ -33,6 +34,7 @@ export function openServerRecord(deps: {
   const records = createRecords({
     ...{ store, clock, random, log, write: (event) => writeSynced(ledger, event) },
     witness: createWitness(witnessName, openWitnessKey({ ...keys, name: witnessName })),
+    seal: sealRules(config, trustDomain),
     silenceMs: parseDurationMs(config.silence) ?? 0,
   });
   const owner: SpiffeId = spiffeIdOf(trustDomain, '/spire/server');

@@ -27,6 +27,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
     summary: 'What was asked, by whom and under which policy, on record.',
     examples: ['countersign ledger tail --follow', 'countersign ledger search --kind denial --since 1d'],
   },
+  hold: {
+    summary: 'What the record keeps whatever its age.',
+    examples: ['countersign hold list', 'countersign hold add case-7 --session 5f3a09c1 --why "claim 7"'],
+  },
   node: {
     summary: 'Machines whose agents have attested.',
     examples: ['countersign node list', 'countersign node token --ttl 1h'],

@@ -18,7 +18,9 @@ import {
   createSinks,
   createWitness,
   type Records,
+  recordsLaterMigrations,
   recordsMigrations,
+  retentionMigrations,
   type SinkMember,
   type Sinks,
   sinkMigrations,
@@ -35,6 +37,8 @@ const { openPostgres, openSqlite, later } = useBothStores([
   ...recordsMigrations,
   ...storeMigrations,
   ...sinkMigrations,
+  ...recordsLaterMigrations,
+  ...retentionMigrations,
 ]);
 let clock: ManualClock;
 let written: LedgerEvent[];

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { type LedgerEntry, parseEntry } from '../../ledger/index.ts';
+import { openRows, selectEntries } from '../log/entry-rows.ts';
 import type { RecordsTables } from '../migrations.ts';
 
 /** A log of which a sink lacks entries `from` to `end`, without that. */
@@ -37,8 +38,7 @@ export async function readBatch(db: Kysely<RecordsTables>, spans: readonly Span[
     if (countLeft <= 0 || bytesLeft <= 0) break;
     const { end, bytes } = await measure(db, span, { countLeft, bytesLeft, isFirst: entries.length === 0 });
     if (end === span.from) break;
-    const rows = await readSpan(db, { ...span, end });
-    for (const { position, entry } of rows)
+    for (const { position, bytes: entry } of await readSpan(db, { ...span, end }))
       entries.push({ log: span.log, origin: span.origin, position, entry: parseEntry(entry) });
     bytesLeft -= bytes;
     ends.set(span.log, end);
@@ -73,15 +73,14 @@ async function measure(
   return { end: last !== undefined && rows.length === room.countLeft ? last.position + 1 : end, bytes };
 }
 
-function readSpan(db: Kysely<RecordsTables>, { log, from, end }: Span) {
-  return db
-    .selectFrom('records_entries')
-    .select(['position', 'entry'])
+async function readSpan(db: Kysely<RecordsTables>, { log, from, end }: Span) {
+  const rows = await selectEntries(db)
     .where('log', '=', log)
     .where('position', '>=', from)
     .where('position', '<', end)
     .orderBy('position')
     .execute();
+  return openRows(db, rows);
 }
 
 /** As a sink is promised. */

@@ -18,6 +18,7 @@ import {
   type Records,
   recordsLaterMigrations,
   recordsMigrations,
+  retentionMigrations,
   verifyLines,
   verifyManifest,
 } from '../index.ts';
@@ -33,7 +34,11 @@ const NAME = 'countersign.example/server/1/witness';
 const SERVER_KEY = parseServerKey(formatWitnessKey(cosignatureKeyOf(NAME, createPublicKey(keys.privateKey))));
 const OWNER = 'spiffe://countersign.example/auditor';
 const asking = { owner: OWNER, origin: 'countersign.example/record-export', signal };
-const { openPostgres, openSqlite } = useBothStores([...recordsMigrations, ...recordsLaterMigrations]);
+const { openPostgres, openSqlite } = useBothStores([
+  ...recordsMigrations,
+  ...recordsLaterMigrations,
+  ...retentionMigrations,
+]);
 let clock: ReturnType<typeof createManualClock>;
 
 beforeEach(() => {

@@ -39,7 +39,8 @@ export interface RecordExports {
   showExport(id: string, owner: string): Promise<{ readonly selection: string; readonly logs: readonly ExportedLog[] }>;
   /**
    * The part that goes on from there. Asked again it is the same lines, however many of them.
-   * @throws RecordsError ERR_RECORDS_NOT_FOUND, ERR_RECORDS_REQUEST for a cursor that is none of this export; StoreError; the abort error
+   * @throws RecordsError ERR_RECORDS_NOT_FOUND, ERR_RECORDS_REQUEST for a cursor that is none of this export, ERR_RECORDS_GONE where
+   * entries have left the record since it was begun; StoreError; the abort error
    */
   readExport(
     id: string,
@@ -65,6 +66,7 @@ interface Begun extends Selection {
   readonly sizes: Sizes;
   readonly owner: string;
   readonly secret: Buffer;
+  readonly removed: number;
 }
 
 export function createExports(deps: {
@@ -93,15 +95,19 @@ export function createExports(deps: {
       await forgetOld(db, owner, nowMs);
       let query = db.selectFrom('records_logs').selectAll().where('signed_size', '>', 0).orderBy('id');
       if (filter.log !== undefined) query = query.where('id', '=', filter.log);
+      // Before what is gone is counted: what leaves in between is found at the end.
+      const removed = await countRemoved(db);
+      const gone = await countGone(db);
       const logs: ExportedLog[] = (await query.execute()).map((row) => ({
         ...{ log: row.id, origin: row.origin, verifierKey: row.verifier_key, size: row.signed_size },
+        ...(gone.has(row.id) ? { gone: gone.get(row.id) ?? 0 } : {}),
         checkpoint: row.checkpoint ?? '',
       }));
       const id = random.bytes(16).toString('hex');
       const asked = formatSelection({ filter, format });
       await db
         .insertInto('records_exports')
-        .values({ id, owner, begun_ms: nowMs, asked, logs: formatLogs(logs), secret: random.bytes(32) })
+        .values({ id, owner, begun_ms: nowMs, asked, logs: formatLogs(logs), secret: random.bytes(32), removed })
         .execute();
       return { id, logs: logs.length };
     },
@@ -136,6 +142,7 @@ export function createExports(deps: {
         if (read < whole.length) continue;
         if (rest === undefined) {
           const { selection, logsDigest } = begun;
+          await finish(db, id, { removed: begun.removed, nowMs: clock.now() });
           const text = formatStatement({ origin, lines: tree.size, root: tree.root(), selection, logs: logsDigest });
           return { lines, next: undefined, note: witness.sign(text) };
         }
@@ -144,6 +151,41 @@ export function createExports(deps: {
       return { lines, next: seal(begun, { place: from, tree }), note: undefined };
     },
   };
+}
+
+/** It is told whole. @throws RecordsError ERR_RECORDS_GONE rather than sign for lines of which some may be missing */
+async function finish(
+  db: Kysely<RecordsTables>,
+  id: string,
+  { removed, nowMs }: { readonly removed: number; readonly nowMs: number },
+): Promise<void> {
+  if ((await countRemoved(db)) !== removed)
+    throw new RecordsError(
+      'ERR_RECORDS_GONE',
+      `entries have left the record since export ${id} was begun, and it may lack them: begin it anew`,
+    );
+  await db
+    .updateTable('records_exports')
+    .set({ finished_ms: nowMs })
+    .where('id', '=', id)
+    .where('finished_ms', 'is', null)
+    .execute();
+}
+
+/** How many entries have ever left the record. */
+async function countRemoved(db: Kysely<RecordsTables>): Promise<number> {
+  const rows = await db.selectFrom('records_removals').select('removed').execute();
+  return rows.reduce((sum, { removed }) => sum + removed, 0);
+}
+
+/** How many of each log have lost their content. */
+async function countGone(db: Kysely<RecordsTables>): Promise<Map<number, number>> {
+  const rows = await db
+    .selectFrom('records_gone')
+    .select(({ fn }) => ['log', fn.sum<number | string>('count').as('gone')])
+    .groupBy('log')
+    .execute();
+  return new Map(rows.map(({ log, gone }) => [log, Number(gone)]));
 }
 
 /** Those of over a week ago, and of that caller all but the newest. */
@@ -171,8 +213,8 @@ async function readBegun(db: Kysely<RecordsTables>, id: string, nowMs: number): 
   const { filter, format } = JSON.parse(row.asked) as Selection;
   const logs = JSON.parse(row.logs) as ExportedLog[];
   const sizes = new Map(logs.map(({ log, size }) => [log, size]));
-  const { asked: selection, owner, secret } = row;
-  return { filter, format, selection, logs, logsDigest: digestOf(row.logs), sizes, owner, secret };
+  const { asked: selection, owner, secret, removed } = row;
+  return { filter, format, selection, logs, logsDigest: digestOf(row.logs), sizes, owner, secret, removed };
 }
 
 /** A cursor that nobody makes but a server on this store: what is signed at the end is over lines that were handed out, all of them. */

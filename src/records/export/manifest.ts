@@ -81,10 +81,16 @@ export function verifyManifest({ note, logs }: ExportManifest, keys: readonly No
 }
 
 function isLog(value: unknown): value is ExportedLog {
-  const { log, origin, verifierKey, size, checkpoint }: Record<string, unknown> =
-    typeof value === 'object' && value !== null ? { ...value } : {};
+  const {
+    log,
+    origin,
+    verifierKey,
+    size,
+    gone = 0,
+    checkpoint,
+  }: Record<string, unknown> = typeof value === 'object' && value !== null ? { ...value } : {};
   const texts = [origin, verifierKey, checkpoint].every((text) => typeof text === 'string');
-  return texts && [log, size].every((number) => Number.isSafeInteger(number));
+  return texts && [log, size, gone].every((number) => Number.isSafeInteger(number));
 }
 
 function wrong(what: string, cause?: unknown): RecordsError {

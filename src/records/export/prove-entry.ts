@@ -14,19 +14,25 @@ import {
   verifyInclusion,
 } from '../../wire/tlog/index.ts';
 import { RecordsError } from '../errors.ts';
+import { openRows, readLeaves, selectEntries } from '../log/entry-rows.ts';
+import { PROOF_NODE_HEIGHT } from '../log/judge-batch.ts';
 import type { RecordsTables } from '../migrations.ts';
+import { whyGone } from '../retention/why-gone.ts';
 
 /** Proofs of entries, that they stand in what their log and a server have signed. */
 export interface RecordProofs {
   /**
    * Of one entry, under the newest checkpoint of its log.
-   * @throws RecordsError ERR_RECORDS_NOT_FOUND; ERR_RECORDS_LIMIT where much is still to be worked out of a large log: it goes on from there when it is
+   * @throws RecordsError ERR_RECORDS_NOT_FOUND, ERR_RECORDS_GONE; ERR_RECORDS_LIMIT where much is still to be worked out of a large log: it goes on from there when it is
    * asked again; StoreError; the abort error
    */
   prove(log: number, position: number, signal: AbortSignal): Promise<LedgerProof>;
 }
 
-/** Creates them. Hashes of complete subtrees are kept from the first time on: a proof reads those, and two stretches of entries. */
+/**
+ * Creates them. Hashes of complete subtrees are kept as entries come, of older entries from the first time on: a proof reads those, and two stretches
+ * of entries.
+ */
 export function createProofs({ store }: { readonly store: Store }): RecordProofs {
   const db = store.db<RecordsTables>();
   return {
@@ -36,12 +42,15 @@ export function createProofs({ store }: { readonly store: Store }): RecordProofs
         throw new RecordsError('ERR_RECORDS_NOT_FOUND', `the record has no entry ${log}/${position}`);
       const { size, root } = parseCheckpoint(parseNote(row.checkpoint).text);
       const whole = await readNodes(db, { log, size, signal });
-      const own = await readEntries(db, { log, block: Math.floor(position / BLOCK), size });
-      const last = await readEntries(db, { log, block: whole.length, size });
-      const entry = own[position % BLOCK] ?? Buffer.alloc(0);
+      const own = await readBlock(db, { log, block: Math.floor(position / BLOCK), size });
+      const last = await readBlock(db, { log, block: whole.length, size });
+      const rows = await selectEntries(db).where('log', '=', log).where('position', '=', position).execute();
+      const [kept] = await openRows(db, rows);
+      if (kept === undefined) throw await whyGone(db, { log, position });
+      const entry = kept.bytes;
       const hashOf = nodeReader(whole, (index) => {
         const block = Math.floor(index / BLOCK) === whole.length ? last : own;
-        return leafHash(block[index % BLOCK] ?? Buffer.alloc(0));
+        return block[index % BLOCK] ?? Buffer.alloc(0);
       });
       const hashes = evaluatePlan(planInclusion(position, size), hashOf);
       verifyInclusion({ index: position, leaf: leafHash(entry), size, root, proof: hashes });
@@ -54,7 +63,7 @@ export function createProofs({ store }: { readonly store: Store }): RecordProofs
 function nodeReader(blocks: readonly Buffer[], leafAt: (index: number) => Buffer): (node: TreeNode) => Buffer {
   const hashOf = ({ height, index }: TreeNode): Buffer => {
     if (height === 0) return leafAt(index);
-    const known = height === BLOCK_HEIGHT ? blocks[index] : undefined;
+    const known = height === PROOF_NODE_HEIGHT ? blocks[index] : undefined;
     if (known !== undefined) return known;
     const left = hashOf({ height: height - 1, index: 2 * index });
     return nodeHash(left, hashOf({ height: height - 1, index: 2 * index + 1 }));
@@ -85,7 +94,7 @@ async function readNodes(
       );
     const number = nodes.length;
     const tree = createTree();
-    for (const bytes of await readEntries(db, { log, block: number, size })) tree.append(leafHash(bytes));
+    for (const leaf of await readBlock(db, { log, block: number, size })) tree.append(leaf);
     const hash = tree.root();
     await db
       .insertInto('records_nodes')
@@ -97,23 +106,14 @@ async function readNodes(
   return nodes;
 }
 
-/** The entries of a block, as far as there are. */
-async function readEntries(
+/** The leaf hashes of a block, as far as there are. */
+function readBlock(
   db: Kysely<RecordsTables>,
   { log, block, size }: { readonly log: number; readonly block: number; readonly size: number },
 ): Promise<Buffer[]> {
-  const rows = await db
-    .selectFrom('records_entries')
-    .select('entry')
-    .where('log', '=', log)
-    .where('position', '>=', block * BLOCK)
-    .where('position', '<', Math.min(size, (block + 1) * BLOCK))
-    .orderBy('position')
-    .execute();
-  return rows.map(({ entry }) => entry);
+  return readLeaves(db, { log, from: block * BLOCK, end: Math.min(size, (block + 1) * BLOCK) });
 }
 
-const BLOCK_HEIGHT = 10;
-const BLOCK = 2 ** BLOCK_HEIGHT;
+const BLOCK = 2 ** PROOF_NODE_HEIGHT;
 /** Some seconds of reading. */
 const BLOCKS_A_TIME = 300;

@@ -26,6 +26,8 @@ export interface ExportedLog {
   readonly origin: string;
   readonly verifierKey: string;
   readonly size: number;
+  /** How many of them had lost their content by then, and could not be selected; absent: none. */
+  readonly gone?: number | undefined;
   /** Signed by the log and by the server that found it consistent. */
   readonly checkpoint: string;
 }
@@ -76,7 +78,9 @@ export function formatSelection({ filter, format }: Selection): string {
 /** Logs as their digest is of them. */
 export function formatLogs(logs: readonly ExportedLog[]): string {
   return formatCanonicalJson(
-    logs.map(({ log, origin, verifierKey, size, checkpoint }) => ({ log, origin, verifierKey, size, checkpoint })),
+    logs.map(({ log, origin, verifierKey, size, gone = 0, checkpoint }) => {
+      return { log, origin, verifierKey, size, ...(gone > 0 ? { gone } : {}), checkpoint };
+    }),
   );
 }
 

@@ -10,6 +10,7 @@ import {
   type Records,
   recordsLaterMigrations,
   recordsMigrations,
+  retentionMigrations,
 } from '../index.ts';
 import type { RecordsTables } from '../migrations.ts';
 import { testEntry } from '../testing/log-fixture.ts';
@@ -21,7 +22,7 @@ const LOGS = 5000;
 let test: TestStore;
 let clock: ManualClock;
 beforeEach(async () => {
-  test = await openTestStore([...recordsMigrations, ...recordsLaterMigrations]);
+  test = await openTestStore([...recordsMigrations, ...recordsLaterMigrations, ...retentionMigrations]);
   clock = createManualClock(1_700_000_000_000);
 });
 afterEach(() => test.close());

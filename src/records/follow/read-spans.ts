@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely';
 import { parseEntry } from '../../ledger/index.ts';
+import { openRows, selectEntries } from '../log/entry-rows.ts';
 import type { RecordsTables } from '../migrations.ts';
 import { type LookedAt, lookAt } from '../search/filter.ts';
 import type { RecordEntry } from '../search/search.ts';
@@ -30,9 +31,7 @@ export function spansBetween(from: Sizes, to: Sizes): Span[] {
 export async function readSpans(db: Kysely<RecordsTables>, spans: readonly Span[]): Promise<ReadEntry[]> {
   const found: ReadEntry[] = [];
   for (let at = 0; at < spans.length; at += SPANS_A_STATEMENT) {
-    const rows = await db
-      .selectFrom('records_entries')
-      .select(['log', 'position', 'entry'])
+    const rows = await selectEntries(db)
       .where(({ or, and, eb }) =>
         or(
           spans
@@ -45,7 +44,7 @@ export async function readSpans(db: Kysely<RecordsTables>, spans: readonly Span[
       .orderBy('log')
       .orderBy('position')
       .execute();
-    for (const { log, position, entry: bytes } of rows) {
+    for (const { log, position, bytes } of await openRows(db, rows)) {
       const entry = parseEntry(bytes);
       found.push({ record: { log, position, entry, bytes }, looked: lookAt(entry) });
     }

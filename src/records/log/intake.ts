@@ -1,12 +1,13 @@
 import { type LedgerEntry, LedgerError, parseEntry } from '../../ledger/index.ts';
-import { type Clock, createLimiter } from '../../std/index.ts';
+import { type Clock, createLimiter, type Random } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { RecordsError } from '../errors.ts';
 import type { RecordsTables } from '../migrations.ts';
+import type { SealName } from '../retention/seal.ts';
 import { indexEntry } from '../search/indexed-entry.ts';
 import { bind, checkNames, type LogName, newestLog, orderOf, refuseKey } from './bind-log.ts';
 import { judgeBatch, type LogBatch, type Verdict } from './judge-batch.ts';
-import { type Indexed, keepBatch, keptEntries, raiseAlarm } from './keep-batch.ts';
+import { type Indexed, keepBatch, keptLeaves, raiseAlarm } from './keep-batch.ts';
 import { type LogRow, stateOf } from './log-rows.ts';
 import type { Witness } from './witness.ts';
 
@@ -45,7 +46,10 @@ export interface Intake {
 export function createIntake(deps: {
   readonly store: Store;
   readonly clock: Clock;
+  readonly random: Random;
   readonly witness: Witness;
+  /** By which key an entry is sealed that comes now. */
+  readonly sealName: SealName;
   readonly noticed: () => void;
 }): Intake {
   const { store, clock } = deps;
@@ -58,19 +62,20 @@ export function createIntake(deps: {
 
   const take = async (row: LogRow, batch: LogBatch, told: number): Promise<LogStand> => {
     checkSize(batch);
-    const indexed = batch.entries.map(readEntry);
+    const nowMs = clock.now();
+    const indexed = batch.entries.map((bytes) => readEntry(bytes, (entry) => deps.sealName(entry, nowMs)));
     const result = await store.transaction<RecordsTables, LogStand | Extract<Verdict, { kind: 'alarm' }>>(
       async (trx) => {
         const now = await trx.selectFrom('records_logs').selectAll().where('id', '=', row.id).executeTakeFirstOrThrow();
         if (now.closed === 1)
           throw new RecordsError('ERR_RECORDS_ALARM', `${now.origin} was closed by an operator; ship it anew`);
-        const kept = await keptEntries(trx, now, batch);
+        const kept = await keptLeaves(trx, now, batch);
         const verdict = judgeBatch(stateOf(now), batch, { told, kept, seqAt: (index) => indexed[index]?.seq });
         if (verdict.kind === 'alarm') {
           await raiseAlarm(trx, now, { ...verdict, evidence: batch.checkpoint, nowMs: clock.now() });
           return verdict;
         }
-        return keepBatch(trx, now, { batch, indexed, verdict, witness: deps.witness, nowMs: clock.now() });
+        return keepBatch(trx, now, { ...deps, batch, indexed, verdict, nowMs: clock.now() });
       },
       { order: orderOf(row.origin) },
     );
@@ -101,7 +106,7 @@ export function createIntake(deps: {
   };
 }
 
-function readEntry(bytes: Buffer): Indexed | undefined {
+function readEntry(bytes: Buffer, sealOf: (entry: LedgerEntry) => string | undefined): Indexed | undefined {
   let entry: LedgerEntry;
   try {
     entry = parseEntry(bytes);
@@ -109,7 +114,8 @@ function readEntry(bytes: Buffer): Indexed | undefined {
     if (error instanceof LedgerError) return undefined; // The verdict says which it is.
     throw error;
   }
-  return { ...indexEntry(entry), isStop: entry.kind === 'ledger' && entry.action === 'stop' };
+  const isStop = entry.kind === 'ledger' && entry.action === 'stop';
+  return { ...indexEntry(entry), isStop, seal: sealOf(entry) };
 }
 
 /** @throws RecordsError ERR_RECORDS_REQUEST */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { leafHash } from '../../wire/tlog/index.ts';
 import { type TestLog, testEntry, testLog } from '../testing/log-fixture.ts';
 import { judgeBatch, type LogBatch, type LogState, rootOf, type Verdict, withoutTail } from './judge-batch.ts';
 
@@ -23,7 +24,11 @@ function keeper(log: TestLog) {
     kept: () => kept,
     state: () => state,
     take(batch: LogBatch, told = state.signed.size): Verdict {
-      const verdict = judgeBatch(state, batch, { told, kept: kept.slice(batch.first), seqAt: seqIn(batch) });
+      const verdict = judgeBatch(state, batch, {
+        told,
+        kept: kept.slice(batch.first).map(leafHash),
+        seqAt: seqIn(batch),
+      });
       if (verdict.kind === 'taken') {
         kept.push(...batch.entries.slice(verdict.fresh));
         state = verdict.state;

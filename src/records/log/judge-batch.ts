@@ -1,4 +1,4 @@
-import type { Checkpoint, NoteKey, Tree } from '../../wire/tlog/index.ts';
+import type { Checkpoint, NoteKey, Tree, TreeNode } from '../../wire/tlog/index.ts';
 import {
   createTree,
   leafHash,
@@ -51,6 +51,8 @@ export type Verdict =
       readonly fresh: number;
       /** It was found consistent with all before it. */
       readonly vouched: boolean;
+      /** The complete subtrees of {@link PROOF_NODE_HEIGHT} that it finishes, by their number from the left. */
+      readonly nodes: readonly { readonly number: number; readonly hash: Buffer }[];
     }
   | {
       readonly kind: 'alarm';
@@ -63,7 +65,7 @@ export type Verdict =
 
 /**
  * Judges what a shipper hands over against what is known of its log. `told` is the size of the last checkpoint that this shipper was told of
- * on this stream: whoever was told of it has no smaller one. `kept` gives the bytes of entries that are there already, from `batch.first` on.
+ * on this stream: whoever was told of it has no smaller one. `kept` gives the leaf hashes of entries that are there already, from `batch.first` on.
  * `seqAt` gives the number that an entry of the batch has by itself, undefined where it is no entry.
  * @throws RecordsError ERR_RECORDS_REQUEST for a batch that no shipper makes, ERR_RECORDS_LIMIT
  */
@@ -101,7 +103,9 @@ export function judgeBatch(
   if (bad >= 0)
     return alarm('edited', batch.first + bad, `entry ${batch.first + bad} is not what a ledger writes there`);
   const overlap = Math.min(batch.entries.length, head.size - batch.first);
-  const other = batch.entries.slice(0, overlap).findIndex((entry, index) => !known.kept[index]?.equals(entry));
+  const other = batch.entries
+    .slice(0, overlap)
+    .findIndex((entry, index) => !known.kept[index]?.equals(leafHash(entry)));
   if (other >= 0) return contradiction(state, claim, batch, batch.first + other);
   return extend(state, batch, { claim, overlap });
 }
@@ -124,11 +128,15 @@ function extend(
   const { head, signed } = state;
   const end = batch.first + batch.entries.length;
   const tree = createTree(head.size, head.edge);
-  for (const entry of batch.entries.slice(overlap)) tree.append(leafHash(entry));
+  const nodes: { number: number; hash: Buffer }[] = [];
+  const seen = ({ height, index }: TreeNode, hash: Buffer) => {
+    if (height === PROOF_NODE_HEIGHT) nodes.push({ number: index, hash });
+  };
+  for (const entry of batch.entries.slice(overlap)) tree.append(leafHash(entry), seen);
   const next = overlap === batch.entries.length ? head : headOf(tree);
   if (claim !== undefined && claim.size === signed.size) {
     if (!rootOf(signed).equals(claim.root)) return contradiction(state, claim, batch, undefined);
-    return { kind: 'taken', state: { ...state, head: next }, fresh: overlap, vouched: false };
+    return { kind: 'taken', state: { ...state, head: next }, fresh: overlap, vouched: false, nodes };
   }
   // One that covers less than is there already, as of a second shipper of the log: what comes later vouches for it as well.
   if (claim === undefined || end < head.size) {
@@ -137,10 +145,10 @@ function extend(
         'ERR_RECORDS_LIMIT',
         `over ${UNSIGNED_MAX} entries of ${state.origin} came without a checkpoint`,
       );
-    return { kind: 'taken', state: { ...state, head: next }, fresh: overlap, vouched: false };
+    return { kind: 'taken', state: { ...state, head: next }, fresh: overlap, vouched: false, nodes };
   }
   if (!tree.root().equals(claim.root)) return contradiction(state, claim, batch, undefined);
-  return { kind: 'taken', state: { ...state, head: next, signed: next }, fresh: overlap, vouched: true };
+  return { kind: 'taken', state: { ...state, head: next, signed: next }, fresh: overlap, vouched: true, nodes };
 }
 
 /**
@@ -201,5 +209,7 @@ function alarm(kind: AlarmKind, position: number, found: string): Verdict {
   return { kind: 'alarm', alarm: kind, position, found };
 }
 
+/** Proofs are made of these: 1,024 entries each. */
+export const PROOF_NODE_HEIGHT = 10;
 /** A writer signs each second, and takes nothing new when it could not for twenty: at most so much was ever unsigned. */
 export const UNSIGNED_MAX = 1_000_000;

@@ -1,9 +1,13 @@
 import type { Kysely } from 'kysely';
+import type { Random } from '../../std/index.ts';
+import { leafHash } from '../../wire/tlog/index.ts';
 import type { RecordsTables } from '../migrations.ts';
+import { ensureKeys, sealBytes } from '../retention/seal.ts';
 import type { IndexedEntry } from '../search/indexed-entry.ts';
 import { insertPostings, postingRows } from '../search/postings.ts';
+import { readLeaves } from './entry-rows.ts';
 import type { LogStand } from './intake.ts';
-import { type AlarmKind, type LogBatch, type Verdict, withoutTail } from './judge-batch.ts';
+import { type AlarmKind, type LogBatch, PROOF_NODE_HEIGHT, type Verdict, withoutTail } from './judge-batch.ts';
 import { type LogRow, stateColumns, stateOf } from './log-rows.ts';
 import { writeNotice } from './notices.ts';
 import type { Witness } from './witness.ts';
@@ -11,6 +15,8 @@ import type { Witness } from './witness.ts';
 export interface Indexed extends IndexedEntry {
   /** The log says by it that its writer stopped in good order. */
   readonly isStop: boolean;
+  /** The name of the key that it is to be sealed under. */
+  readonly seal: string | undefined;
 }
 
 /** Writes what of a batch is new, and how the log stands then. */
@@ -22,12 +28,14 @@ export async function keepBatch(
     readonly indexed: readonly (Indexed | undefined)[];
     readonly verdict: Extract<Verdict, { kind: 'taken' }>;
     readonly witness: Witness;
+    readonly random: Random;
     readonly nowMs: number;
   },
 ): Promise<LogStand> {
   const { batch, indexed, verdict, witness, nowMs } = of;
   const fresh = indexed.slice(verdict.fresh).filter((one) => one !== undefined);
-  await insertEntries(trx, row.id, fresh, batch.entries.slice(verdict.fresh));
+  await insertEntries(trx, { ...of, log: row.id, indexed: fresh, entries: batch.entries.slice(verdict.fresh) });
+  await insertNodes(trx, row.id, verdict.nodes);
   const note = batch.checkpoint;
   const checkpoint =
     verdict.vouched && note !== undefined ? witness.cosign(note, verdict.state.key, nowMs) : row.checkpoint;
@@ -49,37 +57,58 @@ export async function keepBatch(
   return { size: head.size, signedSize: signed.size, checkpoint: checkpoint ?? undefined };
 }
 
-/** Those of a batch that are there already. */
-export async function keptEntries(
+/** The leaf hashes of those of a batch that are there already, or were. */
+export async function keptLeaves(
   trx: Kysely<RecordsTables>,
   row: LogRow,
   { first, entries }: LogBatch,
 ): Promise<Buffer[]> {
   if (entries.length === 0 || first >= row.size) return [];
-  const rows = await trx
-    .selectFrom('records_entries')
-    .select('entry')
-    .where('log', '=', row.id)
-    .where('position', '>=', first)
-    .where('position', '<', first + entries.length)
-    .orderBy('position')
-    .execute();
-  return rows.map(({ entry }) => entry);
+  return readLeaves(trx, { log: row.id, from: first, end: Math.min(row.size, first + entries.length) });
 }
 
 async function insertEntries(
   trx: Kysely<RecordsTables>,
-  log: number,
-  indexed: readonly Indexed[],
-  entries: readonly Buffer[],
+  of: {
+    readonly log: number;
+    readonly indexed: readonly Indexed[];
+    readonly entries: readonly Buffer[];
+    readonly random: Random;
+    readonly nowMs: number;
+  },
 ): Promise<void> {
-  const rows = indexed.map(({ seq }, n) => ({ log, position: seq, entry: entries[n] ?? Buffer.alloc(0) }));
+  const { log, indexed, entries, random } = of;
+  const names = [...new Set(indexed.flatMap(({ seal }) => (seal === undefined ? [] : [seal])))];
+  const keys = names.length === 0 ? undefined : await ensureKeys(trx, names, of);
+  const rows = indexed.map(({ seq: position, seal }, n) => {
+    const entry = entries[n] ?? Buffer.alloc(0);
+    const key = seal === undefined ? undefined : keys?.get(seal);
+    if (key === undefined) return { log, position, entry, seal: null, leaf: null };
+    const sealed = sealBytes(entry, key.key, { log, position, random });
+    return { log, position, entry: sealed, seal: key.id, leaf: leafHash(entry) };
+  });
   for (let at = 0; at < rows.length; at += ROWS_A_STATEMENT)
     await trx
       .insertInto('records_entries')
       .values(rows.slice(at, at + ROWS_A_STATEMENT))
       .execute();
   await insertPostings(trx, postingRows(log, indexed));
+}
+
+/** What proofs are made of is written as it comes: to work it out later is to read the log whole. */
+async function insertNodes(
+  trx: Kysely<RecordsTables>,
+  log: number,
+  nodes: readonly { readonly number: number; readonly hash: Buffer }[],
+): Promise<void> {
+  if (nodes.length === 0) return;
+  await trx
+    .insertInto('records_nodes')
+    .values(nodes.map((node) => ({ log, ...node })))
+    .onConflict((conflict) =>
+      conflict.columns(['log', 'number']).doUpdateSet((set) => ({ hash: set.ref('excluded.hash') })),
+    )
+    .execute();
 }
 
 /** Names what is wrong with a log. What no checkpoint vouches for is given up: it may be what is wrong. */
@@ -90,12 +119,15 @@ export async function raiseAlarm(
 ): Promise<void> {
   const { alarm, position, found, evidence, nowMs } = of;
   const drops = alarm === 'edited' || alarm === 'fork' || alarm === 'rollback';
-  if (drops && row.size > row.signed_size)
+  if (drops && row.size > row.signed_size) {
     await trx
       .deleteFrom('records_entries')
       .where('log', '=', row.id)
       .where('position', '>=', row.signed_size)
       .execute();
+    const signedNodes = Math.floor(row.signed_size / 2 ** PROOF_NODE_HEIGHT);
+    await trx.deleteFrom('records_nodes').where('log', '=', row.id).where('number', '>=', signedNodes).execute();
+  }
   // A worse one stays: a rollback that comes after a fork is part of it.
   const isNew = row.alarm !== alarm && !(row.alarm !== null && STAYS.has(row.alarm));
   const named = { alarm, alarm_found: found, alarm_position: position, alarm_ms: nowMs, evidence: evidence ?? null };

@@ -93,7 +93,11 @@ function blockEnd(entries: readonly IndexedEntry[], at: number): number {
   return end;
 }
 
-function postingRow(of: { term: number; log: number }, entries: readonly IndexedEntry[]): PostingRow {
+/** A row of those places of one log, newest first and one at least. */
+export function postingRow(
+  of: { readonly term: number; readonly log: number },
+  entries: readonly Pick<IndexedEntry, 'atMs' | 'seq'>[],
+): PostingRow {
   const bytes: number[] = [];
   const put = (value: number) => {
     let rest = value;

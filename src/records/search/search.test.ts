@@ -7,7 +7,15 @@ import type { LedgerEntry } from '../../ledger/index.ts';
 import { createSeededRandom, createSilentLog, createSystemClock, type Service } from '../../std/index.ts';
 import { member as postgresEngine } from '../../store/engines/postgres/index.ts';
 import type { Store } from '../../store/index.ts';
-import { createRecords, createWitness, type RecordFilter, type Records, recordsMigrations } from '../index.ts';
+import {
+  createRecords,
+  createWitness,
+  type RecordFilter,
+  type Records,
+  recordsLaterMigrations,
+  recordsMigrations,
+  retentionMigrations,
+} from '../index.ts';
 import { ORIGIN, testEntry, testLog } from '../testing/log-fixture.ts';
 
 // Goal: a search gives all that a look at every entry would give, newest first and once, whatever is asked for and however it is paged.
@@ -16,6 +24,7 @@ const { signal } = new AbortController();
 const base = { clock: createSystemClock(), random: createSeededRandom('search'), log: createSilentLog() };
 const pick = <T>(values: readonly T[], n: number): T => values[n % values.length] as T; // There is always one.
 const WHO = ['spiffe://x/web', 'spiffe://x/batch'];
+const MIGRATIONS = [...recordsMigrations, ...recordsLaterMigrations, ...retentionMigrations];
 const TABLES = ['shop/shop/public/customers', 'shop/shop/public/orders', 'shop/shop/audit/customers'];
 const NODE = 'spiffe://x/spire/agent/one';
 const COLUMNS = ['id', 'ssn', 'name'];
@@ -140,8 +149,8 @@ describe('a search', () => {
     process.env['CS_SEARCH_TEST_URL'] = postgres.url;
     onPostgres = await postgresEngine.open({ url: 'env:CS_SEARCH_TEST_URL' }, base);
     await onPostgres.start(signal);
-    await onPostgres.migrate(recordsMigrations);
-    sqlite = await openTestStore(recordsMigrations);
+    await onPostgres.migrate(MIGRATIONS);
+    sqlite = await openTestStore(MIGRATIONS);
     records.push(await recordOn(sqlite.store), await recordOn(onPostgres));
   });
   afterAll(async () => {

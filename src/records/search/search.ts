@@ -3,7 +3,9 @@ import { type LedgerEntry, parseEntry } from '../../ledger/index.ts';
 import { throwIfAborted } from '../../std/index.ts';
 import type { Store } from '../../store/index.ts';
 import { RecordsError } from '../errors.ts';
+import { openRows, selectEntries } from '../log/entry-rows.ts';
 import type { RecordsTables } from '../migrations.ts';
+import { whyGone } from '../retention/why-gone.ts';
 import { indexFilter, matchesFilter, type RecordFilter } from './filter.ts';
 import { comparePlaces, type Place } from './postings.ts';
 import { signedSizes } from './signed-sizes.ts';
@@ -39,7 +41,7 @@ export interface RecordSearch {
       readonly signal: AbortSignal;
     },
   ): Promise<RecordPage>;
-  /** @throws RecordsError ERR_RECORDS_NOT_FOUND; StoreError */
+  /** @throws RecordsError ERR_RECORDS_NOT_FOUND; ERR_RECORDS_GONE for one whose content has left, by what and when; StoreError */
   show(log: number, position: number): Promise<RecordEntry>;
 }
 
@@ -78,17 +80,15 @@ export function createSearch(deps: { readonly store: Store }): RecordSearch {
       return { entries: found, next: from && formatCursor(from) };
     },
     async show(log, position) {
-      const row = await db
-        .selectFrom('records_entries as e')
-        .innerJoin('records_logs as l', 'l.id', 'e.log')
-        .select('e.entry')
-        .where('e.log', '=', log)
-        .where('e.position', '=', position)
-        .whereRef('e.position', '<', 'l.signed_size')
-        .executeTakeFirst();
-      if (row === undefined)
-        throw new RecordsError('ERR_RECORDS_NOT_FOUND', `the record has no entry ${log}/${position}`);
-      return { log, position, entry: parseEntry(row.entry), bytes: row.entry };
+      const size = (await signedSizes(db, { log })).get(log) ?? 0;
+      const rows =
+        position < size
+          ? await selectEntries(db).where('log', '=', log).where('position', '=', position).execute()
+          : [];
+      const [one] = await openRows(db, rows);
+      if (one !== undefined) return { log, position, entry: parseEntry(one.bytes), bytes: one.bytes };
+      if (position < size) throw await whyGone(db, { log, position });
+      throw new RecordsError('ERR_RECORDS_NOT_FOUND', `the record has no entry ${log}/${position}`);
     },
   };
 }
@@ -147,13 +147,8 @@ async function readEntries(db: Kysely<RecordsTables>, places: readonly Place[]):
   const byLog = Map.groupBy(places, ({ log }) => log);
   for (const [log, of] of byLog) {
     const positions = of.map(({ position }) => position);
-    const rows = await db
-      .selectFrom('records_entries')
-      .select(['position', 'entry'])
-      .where('log', '=', log)
-      .where('position', 'in', positions)
-      .execute();
-    for (const { position, entry } of rows) found.set(idOf({ log, position }), entry);
+    const rows = await selectEntries(db).where('log', '=', log).where('position', 'in', positions).execute();
+    for (const { position, bytes } of await openRows(db, rows)) found.set(idOf({ log, position }), bytes);
   }
   return found;
 }

@@ -53,11 +53,13 @@ export const command: CliCommand = {
       filter,
       format,
       signer,
-      logs: exportedLogs.map(({ log, origin, size }) => ({ log, origin, size })),
+      logs: exportedLogs.map(({ log, origin, size, gone = 0 }) => ({ log, origin, size, gone })),
     };
     context.emit({ ...verdict, ...shown, proven: proven.map(({ seq }) => seq) }, () => {
       const entries = exportedLogs.reduce((sum, { size }) => sum + size, 0);
-      const of = `${exportedLogs.length} logs with ${entries} entries, as ${signer} says`;
+      const gone = exportedLogs.reduce((sum, log) => sum + (log.gone ?? 0), 0);
+      const left = gone === 0 ? '' : ` (${gone} of them had left the record by then)`;
+      const of = `${exportedLogs.length} logs with ${entries} entries${left}, as ${signer} says`;
       const said = verdict.ok
         ? [`The export is whole: ${lines} lines are all that ${filter} selects of ${of}.`]
         : [
