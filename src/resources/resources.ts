@@ -45,59 +45,7 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
   });
   const gateways = createGateways({ store, clock, random, log });
 
-  /** What becomes of it within that transaction. What is kept elsewhere is written, and so looked at by who keeps it; the rest is not yet. */
-  const decide = async (
-    { trx, effects }: { trx: Kysely<ResourcesTables>; effects: TransactionEffects },
-    declared: readonly Resource[],
-    { ifTag, remove = [], ...options }: PlanOptions,
-  ) => {
-    const own = ({ kind }: ResourceName) => !isKept(kind, kinds);
-    const removeOwn = remove.filter(own);
-    const plan = planOf(await readSnapshot(trx), declared.filter(own), { ...options, remove: removeOwn, kinds });
-    if (!plan.ok) throw new Refused(plan.problems);
-    // Features keep tables of their own: what they read and write is none of ours.
-    const kept = await planKept(trx as unknown as Kysely<unknown>, declared, { kinds, remove });
-    const tag = tagOf(plan.revision, kept.digest);
-    if (ifTag !== undefined && ifTag !== tag && ifTag !== tagOf(plan.revision)) throw changedSince();
-    const { problems, committed } = await kept.write(effects);
-    if (problems.length > 0) throw new Refused(problems);
-    return { own: plan.changes, changes: withinRoom([...plan.changes, ...kept.changes]), plan, tag, committed };
-  };
-
-  /** Runs what may refuse it all, by which nothing is kept. */
-  const attempt = async (declared: readonly Resource[], run: () => Promise<Plan>): Promise<Plan> => {
-    checkCount(declared);
-    const problems = problemsOf(declared, kinds);
-    if (problems.length > 0) return { ok: false, problems };
-    try {
-      return await run();
-    } catch (error) {
-      if (error instanceof Refused) return { ok: false, problems: error.problems };
-      throw error;
-    }
-  };
-
-  /** A plan that says what a keeper would refuse is made by having it done, and undone. */
-  const rehearse = async (
-    declared: readonly Resource[],
-    { signal, ...options }: PlanOptions & { signal?: AbortSignal },
-  ): Promise<Plan> => {
-    let rehearsed: Plan | undefined;
-    try {
-      await store.transaction<ResourcesTables, never>(
-        async (trx, effects) => {
-          const { changes, plan, tag } = await decide({ trx, effects }, declared, options);
-          rehearsed = { ...plan, changes, tag };
-          throw new Undone();
-        },
-        { order: 'resources', ...(signal ? { signal } : {}) },
-      );
-    } catch (error) {
-      if (!(error instanceof Undone) || rehearsed === undefined) throw error;
-    }
-    assert(rehearsed !== undefined, 'what was rehearsed is known');
-    return rehearsed;
-  };
+  const { decide, attempt, rehearse } = createDeciding({ store, kinds });
 
   return {
     kinds: kinds.map(({ name }) => name).toSorted(compareText),
@@ -154,6 +102,65 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
       await view.stop();
     },
   };
+}
+
+/** How it is found out what becomes of what is declared. */
+function createDeciding({ store, kinds }: Pick<ResourcesDeps, 'store' | 'kinds'>) {
+  /** What becomes of it within that transaction. What is kept elsewhere is written, and so looked at by who keeps it; the rest is not yet. */
+  const decide = async (
+    { trx, effects }: { trx: Kysely<ResourcesTables>; effects: TransactionEffects },
+    declared: readonly Resource[],
+    { ifTag, remove = [], ...options }: PlanOptions,
+  ) => {
+    const own = ({ kind }: ResourceName) => !isKept(kind, kinds);
+    const removeOwn = remove.filter(own);
+    const plan = planOf(await readSnapshot(trx), declared.filter(own), { ...options, remove: removeOwn, kinds });
+    if (!plan.ok) throw new Refused(plan.problems);
+    // Features keep tables of their own: what they read and write is none of ours.
+    const kept = await planKept(trx as unknown as Kysely<unknown>, declared, { kinds, remove });
+    const tag = tagOf(plan.revision, kept.digest);
+    if (ifTag !== undefined && ifTag !== tag && ifTag !== tagOf(plan.revision)) throw changedSince();
+    const { problems, committed } = await kept.write(effects);
+    if (problems.length > 0) throw new Refused(problems);
+    return { own: plan.changes, changes: withinRoom([...plan.changes, ...kept.changes]), plan, tag, committed };
+  };
+
+  /** Runs what may refuse it all, by which nothing is kept. */
+  const attempt = async (declared: readonly Resource[], run: () => Promise<Plan>): Promise<Plan> => {
+    checkCount(declared);
+    const problems = problemsOf(declared, kinds);
+    if (problems.length > 0) return { ok: false, problems };
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof Refused) return { ok: false, problems: error.problems };
+      throw error;
+    }
+  };
+
+  /** A plan that says what a keeper would refuse is made by having it done, and undone. */
+  const rehearse = async (
+    declared: readonly Resource[],
+    { signal, ...options }: PlanOptions & { signal?: AbortSignal },
+  ): Promise<Plan> => {
+    let rehearsed: Plan | undefined;
+    try {
+      await store.transaction<ResourcesTables, never>(
+        async (trx, effects) => {
+          const { changes, plan, tag } = await decide({ trx, effects }, declared, options);
+          rehearsed = { ...plan, changes, tag };
+          throw new Undone();
+        },
+        { order: 'resources', ...(signal ? { signal } : {}) },
+      );
+    } catch (error) {
+      if (!(error instanceof Undone) || rehearsed === undefined) throw error;
+    }
+    assert(rehearsed !== undefined, 'what was rehearsed is known');
+    return rehearsed;
+  };
+
+  return { decide, attempt, rehearse };
 }
 
 function withRoom(plan: Plan): Plan {
