@@ -343,6 +343,36 @@ export interface Operations {
       readonly next?: string | undefined;
     };
   };
+  /** Lists the ledgers that are shipped to the record, and what is wrong with them. */
+  'log.list': {
+    readonly input: Readonly<Record<never, never>>;
+    readonly output: {
+      readonly logs: readonly {
+        /** Number of the log. */
+        readonly log: number;
+        /** Names the log in its checkpoints. */
+        readonly origin: string;
+        /** The SPIFFE ID that ships it. */
+        readonly owner: string;
+        /** C2SP verifier key: name, id and public key of the log. */
+        readonly verifierKey: string;
+        /** Those that a checkpoint vouches for. */
+        readonly entries: number;
+        /** When it was shipped last. */
+        readonly heard: string;
+        readonly state: 'shipped' | 'ended' | 'closed';
+        readonly alarm?: {
+          /** Such as `fork` or `silence`. */
+          readonly kind: string;
+          /** What is wrong, for people. */
+          readonly found: string;
+          readonly since?: string | undefined;
+        } | undefined;
+      }[];
+      /** C2SP verifier keys by which this server countersigns checkpoints. */
+      readonly witnessKeys: readonly string[];
+    };
+  };
   /** Shows one declared policy. */
   'policy.get': {
     readonly input: {
@@ -1347,7 +1377,7 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
 export type FollowName = | 'gateway.follow' | 'record.follow' | 'session.follow';
@@ -1372,6 +1402,7 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'gateway.follow': {"method":"GET","path":"/v1/gateway-events","inPath":[],"inQuery":[],"inBody":[]},
   'gateway.get': {"method":"GET","path":"/v1/gateways/{id}","inPath":["id"],"inQuery":[],"inBody":[]},
   'gateway.list': {"method":"GET","path":"/v1/gateways","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
+  'log.list': {"method":"GET","path":"/v1/logs","inPath":[],"inQuery":[],"inBody":[]},
   'policy.get': {"method":"GET","path":"/v1/policies/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
   'policy.list': {"method":"GET","path":"/v1/policies","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
   'record-export.create': {"method":"POST","path":"/v1/record-exports","inPath":[],"inQuery":[],"inBody":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log","format"]},
