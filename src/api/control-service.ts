@@ -152,17 +152,18 @@ function gatewaysFor(node: string, serving: readonly GatewayView[]): readonly Ga
   );
 }
 
-function applied({ changes, revision }: Applied) {
+function applied({ changes, revision, plan }: Applied) {
   const told = changes.map(({ differences, ...change }) => ({ ...change, differences: [...differences] }));
-  return { changes: told, revision: BigInt(revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
+  return { changes: told, plan, revision: BigInt(revision) } satisfies MessageInitShape<typeof ApplyResponseSchema>;
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
-function planOptionsOf({ prune, remove, ifRevision }: ApplyRequest, known: Pick<Resources, 'kinds'>) {
+function planOptionsOf({ prune, remove, ifRevision, ifPlan }: ApplyRequest, known: Pick<Resources, 'kinds'>) {
   return {
     prune,
     remove: remove.map(({ kind, name }) => ({ kind: parseKind(kind, known), name })),
     ...(ifRevision === undefined ? {} : { ifRevision: Number(ifRevision) }),
+    ...(ifPlan === '' ? {} : { ifTag: ifPlan }),
   };
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createPolicyLoader } from '../policy/index.ts';
 import type { Problem, Resource } from '../resources/index.ts';
 import { togetherProblems } from '../resources/planning/plan.ts';
+import { withoutEntries } from '../resources/testing/kind-examples.ts';
 import { openDeclaredKinds } from './declared-kinds.ts';
 import { policySchema } from './declared-rules.ts';
 
@@ -15,7 +16,7 @@ const target = (name: string, listen?: object): Resource => ({
 });
 
 describe('a declared resource', () => {
-  const { kinds } = openDeclaredKinds();
+  const { kinds } = openDeclaredKinds(withoutEntries);
   it.each([
     ['a policy that is a text', 'Policy', { cedar: '' }, []],
     ['a policy without text', 'Policy', {}, ['a policy has one field, cedar, its text']],
@@ -37,7 +38,7 @@ describe('a declared resource', () => {
 
 /** Checks resources of one kind together. */
 function createTogether(): (kind: string, own: readonly Resource[]) => readonly Problem[] {
-  const { kinds } = openDeclaredKinds();
+  const { kinds } = openDeclaredKinds(withoutEntries);
   return (kind, own) =>
     togetherProblems(
       own,

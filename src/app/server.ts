@@ -164,7 +164,7 @@ async function openParts(deps: ServerDeps) {
   const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain, written });
   const aliases = createNodeAliases(registration);
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
-  const { parsePolicies, kinds } = openDeclaredKinds();
+  const { parsePolicies, kinds } = openDeclaredKinds({ entries: registration, trustDomain });
   const resources = createResources({ store, clock, random, log, kinds });
   const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
   const takesLinks = config.api?.signIn?.oidc === undefined;

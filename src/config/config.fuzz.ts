@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { member as entryKind } from '../resources/kinds/entry/index.ts';
 import { member as policyKind } from '../resources/kinds/policy/index.ts';
 import { member as targetKind } from '../resources/kinds/target/index.ts';
 import { ConfigError, parseConfig, parseDeclared } from './index.ts';
@@ -15,6 +16,7 @@ const members = {
 const config = Type.Object({ host: Type.String() }, { additionalProperties: false });
 const protocols = [{ id: 'postgres', config, checkConfig: () => [] }];
 const kinds = [
+  { name: 'Entry', beside: {}, specOf: () => entryKind.config },
   { name: 'Policy', beside: {}, specOf: () => policyKind.config },
   { name: 'Target', beside: {}, specOf: (spec: unknown) => targetKind.schemaOf?.(spec, { protocols }) ?? empty },
 ];

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
+import { member as entryKind } from '../resources/kinds/entry/index.ts';
 import { member as policyKind } from '../resources/kinds/policy/index.ts';
 import { member as targetKind } from '../resources/kinds/target/index.ts';
 import { parseAddress, parseConfig, parseDeclared } from './index.ts';
@@ -125,6 +126,7 @@ describe('parseDeclared', () => {
   const config = Type.Object({ address: Type.String() }, { additionalProperties: false });
   const protocols = [{ id: 'postgres', config, checkConfig: () => [] }];
   const kinds = [
+    { name: 'Entry', beside: {}, specOf: () => entryKind.config },
     { name: 'Policy', beside: {}, specOf: () => policyKind.config },
     { name: 'Target', beside: {}, specOf: (spec: unknown) => targetKind.schemaOf?.(spec, { protocols }) ?? config },
   ];

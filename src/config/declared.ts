@@ -1,5 +1,4 @@
 import { type TObject, type TSchema, Type } from 'typebox';
-import { durationSchema } from './values.ts';
 import { parseChecked } from './yaml.ts';
 
 /** A kind of resource, as files declare it. */
@@ -37,8 +36,7 @@ export interface DescribedBy {
  * @throws ConfigError ERR_CONFIG_SYNTAX | ERR_CONFIG_INVALID
  */
 export function parseDeclared(options: { file: string; text: string; kinds: readonly DeclaredKind[] }): Declared[] {
-  const kinds = [ENTRY, ...options.kinds];
-  const schema = (value: unknown): TSchema => schemaOf(value, kinds);
+  const schema = (value: unknown): TSchema => schemaOf(value, options.kinds);
   return parseChecked({ file: options.file, text: options.text, schema }).flatMap(({ value, where }) => {
     // Passed schemaOf.
     const { describedBy, ...document } = value as Pick<Declared, 'kind' | 'name' | 'spec'> & { describedBy?: string };
@@ -71,42 +69,3 @@ export function documentSchema({ name, beside, specOf }: DeclaredKind, spec: unk
 function closed(properties: Record<string, TSchema>) {
   return Type.Object(properties, { additionalProperties: false });
 }
-
-const entrySpec = closed({
-  spiffeId: Type.String({ description: 'Identity given to workloads that match.' }),
-  parentId: Type.Optional(
-    Type.String({ description: 'SPIFFE ID of the agent or node alias; absent = every attested node.' }),
-  ),
-  selectors: Type.Array(Type.String({ pattern: '^[^:]+:.+$' }), {
-    description: 'All of these must hold, each `type:value`.',
-    minItems: 1,
-    maxItems: 100,
-  }),
-  x509Ttl: Type.Optional(durationSchema({ description: 'Life of its X.509-SVIDs.' })),
-  jwtTtl: Type.Optional(durationSchema({ description: 'Life of its JWT-SVIDs.' })),
-  dnsNames: Type.Optional(Type.Array(Type.String(), { description: 'DNS names in its X.509-SVIDs.', maxItems: 100 })),
-  federatesWith: Type.Optional(
-    Type.Array(Type.String(), { description: 'Trust domains whose bundles it gets.', maxItems: 100 }),
-  ),
-  admin: Type.Optional(Type.Boolean({ description: 'May call the operator API over mTLS.' })),
-  hint: Type.Optional(
-    Type.String({
-      description: 'Tells workloads with several identities which is for what; `default` comes first.',
-      maxLength: 1024,
-    }),
-  ),
-  owner: Type.Optional(
-    Type.String({ description: 'Who answers for it; policies read `principal.owner`.', maxLength: 256 }),
-  ),
-  environment: Type.Optional(
-    Type.String({ description: 'Where it belongs; policies read `principal.environment`.', maxLength: 256 }),
-  ),
-  labels: Type.Optional(
-    Type.Record(Type.String(), Type.String({ maxLength: 256 }), {
-      description: 'What else policies may know of it, `team: payments`; they read `principal.getTag("team")`.',
-    }),
-  ),
-});
-
-/** Entries are kept by another feature than what is declared beside them. */
-const ENTRY: DeclaredKind = { name: 'Entry', beside: {}, specOf: () => entrySpec };

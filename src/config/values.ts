@@ -1,10 +1,11 @@
 import { Type } from 'typebox';
+import { DURATION_PATTERN } from '../std/index.ts';
 
 /** A duration such as `90s`, `15m`, `1h30m`. */
 export function durationSchema(options: { description: string; default?: string }) {
   return Type.String({
     ...options,
-    pattern: '^(\\d{1,9}d)?(\\d{1,9}h)?(\\d{1,9}m)?(\\d{1,9}s)?(\\d{1,9}ms)?$',
+    pattern: DURATION_PATTERN,
     minLength: 2,
   });
 }

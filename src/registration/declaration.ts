@@ -13,7 +13,7 @@ import {
   type EntryResult,
   type EntryUpdate,
 } from './types.ts';
-import { createEntries, updateEntries, type Written } from './write-entries.ts';
+import { createEntries, deleteEntries, updateEntries, type Written } from './write-entries.ts';
 
 /** Tells of what a transaction has written, within it. */
 export type Announce = (
@@ -24,25 +24,31 @@ export type Announce = (
 
 /** See `Registration.declare`. `show` waits until this process shows what was committed. */
 export function createDeclaration(
-  inputs: readonly EntryInput[],
+  { inputs, remove }: { readonly inputs: readonly EntryInput[]; readonly remove: readonly string[] },
   deps: EntryRules & {
     store: Store;
     random: Random;
     nowS: () => number;
     announce: Announce;
-    show: (written: Written<EntryResult>) => Promise<void>;
+    show: (written: Written<unknown>) => Promise<void>;
   },
 ): Declaration {
-  let last: readonly Written<EntryResult>[] = [];
+  let last: readonly Written<unknown>[] = [];
 
   const write = async (trx: Kysely<RegistrationTables>, effects: TransactionEffects) => {
-    if (inputs.length > ENTRIES_DECLARED_MAX) {
+    if (inputs.length + remove.length > ENTRIES_DECLARED_MAX) {
       throw new RegistrationError(
         'ERR_REGISTRATION_REQUEST',
-        `${inputs.length} entries were declared at once, allowed are ${ENTRIES_DECLARED_MAX}`,
+        `${inputs.length + remove.length} entries were declared at once, allowed are ${ENTRIES_DECLARED_MAX}`,
       );
     }
-    const written: Written<EntryResult>[] = [];
+    const written: Written<unknown>[] = [];
+    // First, so that one that is declared may be like one that goes.
+    for (let start = 0; start < remove.length; start += ENTRIES_PER_BATCH_MAX) {
+      const gone = await deleteEntries(trx, remove.slice(start, start + ENTRIES_PER_BATCH_MAX));
+      written.push(gone);
+      await deps.announce(trx, gone, effects);
+    }
     const results = new Map<EntryInput, EntryResult>();
     const note = async (items: readonly EntryInput[], done: Written<EntryResult>) => {
       written.push(done);

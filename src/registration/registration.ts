@@ -6,7 +6,8 @@ import type { Store, TransactionEffects } from '../store/index.ts';
 import { CHANGES_TOPIC, type ChangeFeed, createChangeFeed, type FeedTarget } from './change-feed.ts';
 import { type Announce, createDeclaration } from './declaration.ts';
 import { createEntryIndex, type EntryChange, isCurrent } from './entry-index.ts';
-import { attributesById, countEntries, findEntry, listEntries } from './entry-queries.ts';
+import { attributesById, countEntries, entriesById, findEntry, listEntries } from './entry-queries.ts';
+import { entryOf } from './entry-rows.ts';
 import { RegistrationError } from './errors.ts';
 import { createExpirySchedule } from './expiry.ts';
 import type { RegistrationTables } from './migrations.ts';
@@ -92,8 +93,21 @@ export function createRegistration(deps: RegistrationDeps): Registration & Servi
       checkBatch(ids.length);
       return write((trx) => deleteEntries(trx, ids), options);
     },
-    declare: (inputs) =>
-      createDeclaration(inputs, { ...deps, ...rules, nowS, announce, show: (written) => show(feed, written) }),
+    declare: (inputs, remove = []) =>
+      createDeclaration(
+        { inputs, remove },
+        { ...deps, ...rules, nowS, announce, show: (written) => show(feed, written) },
+      ),
+    async entriesIn(trx, ids) {
+      const found: Entry[] = [];
+      for (let start = 0; start < ids.length; start += ENTRIES_PER_BATCH_MAX) {
+        // Registration's tables are there once it has migrated.
+        const tables = trx as Kysely<RegistrationTables>;
+        const rows = await entriesById(tables, ids.slice(start, start + ENTRIES_PER_BATCH_MAX));
+        found.push(...rows.map((row) => entryOf(row)));
+      }
+      return found;
+    },
     get: (id) => findEntry(db, id),
     list: (request) => listEntries(db, request),
     attributesOf: (ids) => attributesById(db, ids),

@@ -97,8 +97,13 @@ export interface Registration {
   batchUpdate(updates: readonly EntryUpdate[], options?: { signal?: AbortSignal }): Promise<readonly EntryResult[]>;
   /** Deletes entries by id. As `batchCreate` otherwise. */
   batchDelete(ids: readonly string[], options?: { signal?: AbortSignal }): Promise<readonly DeleteResult[]>;
-  /** Entries that are to be as given, by id: made when there is none with that id, else changed. Nothing is done yet. */
-  declare(inputs: readonly EntryInput[]): Declaration;
+  /**
+   * Entries that are to be as given, by id: made when there is none with that id, else changed; and ids of those that are to be gone. Nothing is
+   * done yet.
+   */
+  declare(inputs: readonly EntryInput[], remove?: readonly string[]): Declaration;
+  /** Those of the entries with these ids that are there, as the caller's transaction sees them. */
+  entriesIn(trx: Kysely<unknown>, ids: readonly string[]): Promise<readonly Entry[]>;
   /** The entry with that id as the database has it. */
   get(id: string): Promise<Entry | undefined>;
   /**

@@ -6,7 +6,7 @@
  */
 export { endpoints, type ResourceEndpointNeeds } from './endpoints.ts';
 export { errorTable, ResourcesError } from './errors.ts';
-export { type Kind, type KindMember, kindName, openKinds } from './kind.ts';
+export { type Kind, type KindDeps, type KindMember, kindName, openKinds } from './kind.ts';
 export { endpointsOfKinds } from './kind-endpoints.ts';
 export { resourcesMigrations } from './migrations.ts';
 export { anyOf } from './planning/plan.ts';

@@ -18,7 +18,7 @@ interface KindEndpointNeeds {
 }
 
 /** A kind, as far as its endpoints go by it. */
-type KindWords = Pick<KindMember, 'id' | 'config' | 'plural' | 'isFlat'>;
+type KindWords = Pick<KindMember, 'id' | 'config' | 'plural' | 'isFlat' | 'isKeptElsewhere'>;
 
 const endpoint = endpointsOf<KindEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
@@ -35,7 +35,7 @@ const tag = (output: unknown) => `r${(output as Pick<Snapshot, 'revision'>).revi
 
 /** What people and machines may ask of each kind. Changes are made of all kinds together: `resource.apply` is the API's. */
 export function endpointsOfKinds(kinds: readonly KindWords[]): readonly Endpoint<KindEndpointNeeds>[] {
-  return kinds.flatMap((kind) => [listOf(kind), oneOf(kind)]);
+  return kinds.filter((kind) => kind.isKeptElsewhere !== true).flatMap((kind) => [listOf(kind), oneOf(kind)]);
 }
 
 function listOf(kind: KindWords) {

@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely';
-import type { Clock, Log, Random, Service } from '../std/index.ts';
+import { assert, type Clock, type Log, type Random, type Service } from '../std/index.ts';
 import type { Store, TransactionEffects } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
 import { readInstances } from './gateway-rows.ts';
@@ -7,8 +7,19 @@ import { createGateways } from './gateways.ts';
 import type { Kind } from './kind.ts';
 import { createLiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { checkCount, compareText, keyOf, planOf, problemsOf, togetherProblems } from './planning/plan.ts';
-import type { Change, Plan, Resource, Resources, Snapshot } from './types.ts';
+import { concernsKept, isKept, planKept } from './planning/kept-kinds.ts';
+import {
+  changedSince,
+  checkCount,
+  compareText,
+  keyOf,
+  planOf,
+  problemsOf,
+  tagOf,
+  togetherProblems,
+  withinRoom,
+} from './planning/plan.ts';
+import type { Change, Plan, PlanOptions, Problem, Resource, ResourceName, Resources, Snapshot } from './types.ts';
 
 /** What resources need. */
 export interface ResourcesDeps {
@@ -34,38 +45,38 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
   });
   const gateways = createGateways({ store, clock, random, log });
 
-  const write = async (
-    work: (trx: Kysely<ResourcesTables>, effects: TransactionEffects) => Promise<Plan>,
-    signal?: AbortSignal,
-  ): Promise<Plan> => {
-    const plan = await store.transaction(work, { order: 'resources', ...(signal ? { signal } : {}) });
-    if (plan.ok) await view.reach(plan.revision);
-    return plan;
-  };
+  const { decide, attempt, rehearse } = createDeciding({ store, kinds });
 
   return {
     kinds: kinds.map(({ name }) => name).toSorted(compareText),
-    async plan(resources, options) {
-      checkCount(resources);
-      const problems = problemsOf(resources, kinds);
-      if (problems.length > 0) return { ok: false, problems };
-      return planOf(await readSnapshot(db), resources, { ...options, kinds });
-    },
-    async apply(resources, { signal, alongside, ...options }) {
-      checkCount(resources);
-      const problems = problemsOf(resources, kinds);
-      if (problems.length > 0) return { ok: false, problems };
-      return write(async (trx, effects) => {
-        // Read in the transaction: two who apply at once must not undo each other by plans made before, nor make a set that neither declared.
-        const plan = planOf(await readSnapshot(trx), resources, { ...options, kinds });
-        if (!plan.ok) return plan;
-        const { changes } = plan;
-        const reached = await carryOut(trx, effects, { changes, resources, revision: plan.revision });
-        // Features keep tables of their own: what it writes to is none of ours.
-        await alongside?.(trx as unknown as Kysely<unknown>, effects);
-        return { ok: true, changes, revision: reached };
-      }, signal);
-    },
+    keptElsewhere: kinds.flatMap(({ name, keeper }) => (keeper === undefined ? [] : [name])),
+    plan: (resources, options) =>
+      attempt(resources, async () => {
+        if (concernsKept(resources, { ...options, kinds })) return rehearse(resources, options);
+        const { ifTag, ...more } = options;
+        const plan = withRoom(planOf(await readSnapshot(db), resources, { ...more, kinds }));
+        if (plan.ok && ifTag !== undefined && ifTag !== plan.tag) throw changedSince();
+        return plan;
+      }),
+    apply: (resources, { signal, alongside, ...options }) =>
+      attempt(resources, async () => {
+        let shown = async () => {};
+        const plan = await store.transaction<ResourcesTables, Plan & { readonly ok: true }>(
+          async (trx, effects) => {
+            // Read in the transaction: two who apply at once must not undo each other by plans made before, nor make a set that neither declared.
+            const decided = await decide({ trx, effects }, resources, options);
+            const planned = { changes: decided.own, resources, revision: decided.plan.revision };
+            const revision = await carryOut(trx, effects, planned);
+            await alongside?.(trx as unknown as Kysely<unknown>, effects);
+            shown = decided.committed;
+            return { ok: true, changes: decided.changes, revision, tag: tagOf(revision) };
+          },
+          { order: 'resources', ...(signal ? { signal } : {}) },
+        );
+        await shown();
+        await view.reach(plan.revision);
+        return plan;
+      }),
     list: () => readSnapshot(db),
     snapshot() {
       const snapshot = view.current();
@@ -92,6 +103,82 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
     },
   };
 }
+
+/** How it is found out what becomes of what is declared. */
+function createDeciding({ store, kinds }: Pick<ResourcesDeps, 'store' | 'kinds'>) {
+  /** What becomes of it within that transaction. What is kept elsewhere is written, and so looked at by who keeps it; the rest is not yet. */
+  const decide = async (
+    { trx, effects }: { trx: Kysely<ResourcesTables>; effects: TransactionEffects },
+    declared: readonly Resource[],
+    { ifTag, remove = [], ...options }: PlanOptions,
+  ) => {
+    const own = ({ kind }: ResourceName) => !isKept(kind, kinds);
+    const removeOwn = remove.filter(own);
+    const plan = planOf(await readSnapshot(trx), declared.filter(own), { ...options, remove: removeOwn, kinds });
+    if (!plan.ok) throw new Refused(plan.problems);
+    // Features keep tables of their own: what they read and write is none of ours.
+    const kept = await planKept(trx as unknown as Kysely<unknown>, declared, { kinds, remove });
+    const tag = tagOf(plan.revision, kept.digest);
+    if (ifTag !== undefined && ifTag !== tag && ifTag !== tagOf(plan.revision)) throw changedSince();
+    const { problems, committed } = await kept.write(effects);
+    if (problems.length > 0) throw new Refused(problems);
+    return { own: plan.changes, changes: withinRoom([...plan.changes, ...kept.changes]), plan, tag, committed };
+  };
+
+  /** Runs what may refuse it all, by which nothing is kept. */
+  const attempt = async (declared: readonly Resource[], run: () => Promise<Plan>): Promise<Plan> => {
+    checkCount(declared);
+    const problems = problemsOf(declared, kinds);
+    if (problems.length > 0) return { ok: false, problems };
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof Refused) return { ok: false, problems: error.problems };
+      throw error;
+    }
+  };
+
+  /** A plan that says what a keeper would refuse is made by having it done, and undone. */
+  const rehearse = async (
+    declared: readonly Resource[],
+    { signal, ...options }: PlanOptions & { signal?: AbortSignal },
+  ): Promise<Plan> => {
+    let rehearsed: Plan | undefined;
+    try {
+      await store.transaction<ResourcesTables, never>(
+        async (trx, effects) => {
+          const { changes, plan, tag } = await decide({ trx, effects }, declared, options);
+          rehearsed = { ...plan, changes, tag };
+          throw new Undone();
+        },
+        { order: 'resources', ...(signal ? { signal } : {}) },
+      );
+    } catch (error) {
+      if (!(error instanceof Undone) || rehearsed === undefined) throw error;
+    }
+    assert(rehearsed !== undefined, 'what was rehearsed is known');
+    return rehearsed;
+  };
+
+  return { decide, attempt, rehearse };
+}
+
+function withRoom(plan: Plan): Plan {
+  return plan.ok ? { ...plan, changes: withinRoom(plan.changes) } : plan;
+}
+
+/** The set is not taken; thrown in a transaction, it undoes that. */
+class Refused extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super('refused');
+    this.problems = problems;
+  }
+}
+
+/** Undoes a transaction that was only to show what would become of it. */
+class Undone extends Error {}
 
 /**
  * Tells of a set that an older version took and this one would not. It also has rules that remember what they have seen look at thousands

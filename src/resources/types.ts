@@ -33,9 +33,12 @@ export interface Problem {
   readonly message: string;
 }
 
-/** A plan, or why there is none. `revision` is what it was made against. */
+/**
+ * A plan, or why there is none. `revision` is what it was made against; `tag` tells it from another, also where what it changes is kept elsewhere. Of what was
+ * applied both are those that hold now.
+ */
 export type Plan =
-  | { readonly ok: true; readonly changes: readonly Change[]; readonly revision: number }
+  | { readonly ok: true; readonly changes: readonly Change[]; readonly revision: number; readonly tag: string }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** One gateway, among those that have or claim its SPIFFE ID and address. */
@@ -86,6 +89,8 @@ export interface PlanOptions {
   readonly remove?: readonly ResourceName[];
   /** What the caller has seen: with another one in force nothing is planned or done. */
   readonly ifRevision?: number;
+  /** The tag of the plan that the caller has seen, or of a snapshot, `r` and its revision: where another plan would be made, as above. */
+  readonly ifTag?: string;
 }
 
 export interface ApplyOptions extends PlanOptions {
@@ -115,11 +120,13 @@ export interface ServersSeen {
 export interface Resources {
   /** Names of the kinds that can be declared, in order. */
   readonly kinds: readonly ResourceKind[];
+  /** Those of them that other features keep: no list or snapshot has them. */
+  readonly keptElsewhere: readonly ResourceKind[];
   /**
    * What `apply` would do, and refuse.
    * @throws ResourcesError ERR_RESOURCES_LIMIT, ERR_RESOURCES_CHANGED; StoreError
    */
-  plan(resources: readonly Resource[], options: PlanOptions): Promise<Plan>;
+  plan(resources: readonly Resource[], options: PlanOptions & { readonly signal?: AbortSignal }): Promise<Plan>;
   /**
    * Makes it so, wholly or not at all, planning against what is there at that moment; the plan returned is what was done.
    * When it resolves, this process's `snapshot` shows it. @throws ResourcesError ERR_RESOURCES_LIMIT, ERR_RESOURCES_CHANGED; StoreError

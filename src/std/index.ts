@@ -28,7 +28,7 @@ export {
   type Timer,
 } from './clock.ts';
 export { descriptorsMax } from './descriptors.ts';
-export { formatDurationMs, formatTime, parseDurationMs } from './duration.ts';
+export { DURATION_PATTERN, formatDurationMs, formatTime, parseDurationMs } from './duration.ts';
 export {
   CodedError,
   codeOf,

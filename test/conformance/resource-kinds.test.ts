@@ -2,12 +2,14 @@
  * What every kind of declared resource promises, over each that is registered: what is right is taken, compared, listed and taken away like any other; what is
  * wrong is told and not taken, whatever it is; and files and REST know it.
  */
+import { parseTrustDomain } from '@countersign/sdk/identity';
 import fc from 'fast-check';
 import { Value } from 'typebox/value';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { declaredKinds, listedKinds, openDeclaredKinds } from '../../src/app/declared-kinds.ts';
 import { endpoints } from '../../src/app/endpoint-registry.generated.ts';
 import { parseDeclared } from '../../src/config/index.ts';
+import { createRegistration, type Registration, registrationMigrations } from '../../src/registration/index.ts';
 import {
   createResources,
   type KindMember,
@@ -16,8 +18,15 @@ import {
   resourcesMigrations,
 } from '../../src/resources/index.ts';
 import { resourceKinds } from '../../src/resources/kinds/registry.generated.ts';
-import type { KindExamples } from '../../src/resources/testing/kind-examples.ts';
-import { createManualClock, createSeededRandom, createSilentLog, type Service } from '../../src/std/index.ts';
+import { type KindExamples, withoutEntries } from '../../src/resources/testing/kind-examples.ts';
+import {
+  createManualClock,
+  createSeededRandom,
+  createSilentLog,
+  type Service,
+  startAll,
+  stopAll,
+} from '../../src/std/index.ts';
 import { storeMigrations } from '../../src/store/index.ts';
 import { openTestStore, type TestStore } from '../support/store.ts';
 
@@ -30,18 +39,23 @@ const cases = await Promise.all(
   }),
 );
 const { signal } = new AbortController();
+const trustDomain = parseTrustDomain('example.org');
 let test: TestStore;
 let resources: Resources & Service;
+let registration: Registration & Service;
 
 beforeEach(async () => {
   const clock = createManualClock(1_000_000);
-  test = await openTestStore([...resourcesMigrations, ...storeMigrations], { clock });
-  const deps = { clock, random: createSeededRandom('kinds'), log: createSilentLog() };
-  resources = createResources({ ...deps, store: test.store, kinds: openDeclaredKinds().kinds });
-  await resources.start(signal);
+  const migrations = [...registrationMigrations, ...resourcesMigrations, ...storeMigrations];
+  test = await openTestStore(migrations, { clock });
+  const deps = { clock, random: createSeededRandom('kinds'), log: createSilentLog(), store: test.store };
+  registration = createRegistration({ ...deps, trustDomain, knowsTrustDomain: () => true });
+  const { kinds } = openDeclaredKinds({ entries: registration, trustDomain });
+  resources = createResources({ ...deps, kinds });
+  await startAll([registration, resources], signal);
 });
 afterEach(async () => {
-  await resources.stop();
+  await stopAll([registration, resources]);
   await test.close();
 });
 
@@ -55,7 +69,14 @@ describe.each(cases)('the kind $id', ({ id, member, conformance }) => {
   const { good, bad, clash } = conformance;
   const kind = kindName(member);
   const named = good.map((spec, index) => ({ kind, name: `${'abc'[index]}`, spec }));
-  const rules = openDeclaredKinds().kinds.find(({ name }) => name === kind);
+  const rules = openDeclaredKinds(withoutEntries).kinds.find(({ name }) => name === kind);
+  const isKept = rules?.keeper !== undefined;
+  const present = async () => {
+    if (!isKept) return resources.snapshot().resources.map(({ name }) => name);
+    const reading = openDeclaredKinds({ entries: registration, trustDomain }).kinds.find(({ name }) => name === kind);
+    const found = await test.store.transaction(async (trx) => reading?.keeper?.read(trx, ['a', 'b', 'c', 'z']));
+    return [...(found?.keys() ?? [])].sort();
+  };
   const done = (plan: Awaited<ReturnType<Resources['plan']>>) =>
     plan.ok ? plan.changes.map(({ name, action }) => `${action} ${name}`) : plan.problems;
 
@@ -70,16 +91,17 @@ describe.each(cases)('the kind $id', ({ id, member, conformance }) => {
   it('is planned, applied, found unchanged, changed and taken away', async () => {
     expect(done(await resources.plan(named, { prune: false }))).toEqual(['create a', 'create b', 'create c']);
     expect(done(await resources.apply(named, { prune: false }))).toEqual(['create a', 'create b', 'create c']);
-    expect(resources.snapshot().resources).toEqual(named);
-    expect(done(await resources.plan(structuredClone(named), { prune: true }))).toEqual(
-      ['a', 'b', 'c'].map((name) => `unchanged ${name}`),
-    );
+    expect(await present()).toEqual(['a', 'b', 'c']);
+    const again = await resources.plan(structuredClone(named), { prune: !isKept });
+    expect(done(again)).toEqual(['a', 'b', 'c'].map((name) => `unchanged ${name}`));
     const changed = { kind, name: 'a', spec: good[1] };
     const plan = await resources.apply([changed], { prune: false, remove: [{ kind, name: 'b' }] });
     expect(done(plan)).toEqual(['update a', 'delete b']);
     expect(plan.ok && plan.changes.every(({ differences }) => differences.length > 0)).toBe(true);
-    expect(done(await resources.apply([], { prune: true }))).toEqual(['delete a', 'delete c']);
-    expect(resources.snapshot().resources).toEqual([]);
+    expect(await present()).toEqual(['a', 'c']);
+    const gone = ['a', 'b', 'c'].map((name) => ({ kind, name }));
+    expect(done(await resources.apply([], { prune: false, remove: gone }))).toEqual(['delete a', 'delete c']);
+    expect(await present()).toEqual([]);
   });
 
   it.each(bad.map((spec) => [JSON.stringify(spec), spec] as const))('is not taken: %s', async (_, spec) => {
@@ -88,7 +110,7 @@ describe.each(cases)('the kind $id', ({ id, member, conformance }) => {
     expect(new Set(plan.ok ? [] : plan.problems.map((one) => `${one.kind}/${one.name}`))).toEqual(
       new Set([`${kind}/a`]),
     );
-    expect(resources.snapshot().resources).toEqual([]);
+    expect(await present()).toEqual([]);
   });
 
   it('tells what is wrong with whatever JSON it is given, and repeats no secret of it', () => {
@@ -110,7 +132,8 @@ describe.each(cases)('the kind $id', ({ id, member, conformance }) => {
     await resources.apply([{ kind, name: 'z', spec: first }], { prune: false });
     const plan = await resources.apply([{ kind, name: 'a', spec: second }], { prune: false });
     expect(plan).toMatchObject({ ok: false, problems: [{ kind, name: 'a' }] });
-    expect(done(await resources.apply([{ kind, name: 'a', spec: second }], { prune: true }))).toEqual([
+    const remove = [{ kind, name: 'z' }];
+    expect(done(await resources.apply([{ kind, name: 'a', spec: second }], { prune: false, remove }))).toEqual([
       'create a',
       'delete z',
     ]);
@@ -125,7 +148,33 @@ describe.each(cases)('the kind $id', ({ id, member, conformance }) => {
     expect(() => parseDeclared({ file: 'r.yaml', text: wrong, kinds: declaredKinds })).toThrow(/^r\.yaml:1:\d+: /);
   });
 
-  it('is listed and shown over REST as it was declared', async () => {
+  it('is pruned where it is kept with what is declared, and never where others make it too', async () => {
+    await resources.apply(named, { prune: false });
+    await resources.apply([], { prune: true });
+    expect(await present()).toEqual(isKept ? ['a', 'b', 'c'] : []);
+  });
+
+  it('is applied as it was shown, or not at all: a plan that somebody else has overtaken is refused', async () => {
+    await resources.apply(named.slice(0, 1), { prune: false });
+    const wanted = [{ kind, name: 'a', spec: good[1] }];
+    const shown = await resources.plan(wanted, { prune: false });
+    const ifTag = shown.ok ? shown.tag : '';
+    await resources.apply([{ kind, name: 'a', spec: good[2] }], { prune: false });
+    for (const attempt of [resources.plan, resources.apply])
+      await expect(attempt(wanted, { prune: false, ifTag })).rejects.toMatchObject({ code: 'ERR_RESOURCES_CHANGED' });
+    const next = await resources.plan(wanted, { prune: false });
+    expect(done(await resources.apply(wanted, { prune: false, ifTag: next.ok ? next.tag : '' }))).toEqual(['update a']);
+  });
+
+  it('is not written where something else of the set is refused, and neither is that', async () => {
+    const wrong = { kind: 'Target', name: 'wrong', spec: { protocol: 'gopher' } };
+    expect((await resources.apply([...named, wrong], { prune: false })).ok).toBe(false);
+    const alongside = () => Promise.reject(new Error('of another feature'));
+    await expect(resources.apply(named, { prune: false, alongside })).rejects.toThrow('of another feature');
+    expect(await present()).toEqual([]);
+  });
+
+  it.runIf(!isKept)('is listed and shown over REST as it was declared', async () => {
     await resources.apply(named, { prune: false });
     const call = { principal: { kind: 'operator', uid: 0 }, signal, ifMatch: undefined } as const;
     for (const verb of ['list', 'get']) {

@@ -753,16 +753,17 @@ export interface Operations {
       readonly next?: string | undefined;
     };
   };
-  /** Makes targets, policies and entries as they are declared, all of it or nothing. */
+  /** Makes resources as they are declared, all of it or nothing. */
   'resource.apply': {
     readonly input: {
-      /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
+      /** As they are to be, each with a spec as in a file: of a policy `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'Entry' | 'Policy' | 'Target';
+        /** What is a name of which kind the kind says. */
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
-      /** Entries as they are to be, by id; others are left alone. */
+      /** Entries as they are to be, by id, without a plan; as resources of the kind `Entry` they have one. */
       readonly entries?: readonly {
         /** Id of the entry. */
         readonly id: string;
@@ -790,37 +791,41 @@ export interface Operations {
           readonly labels?: Readonly<Record<string, string>> | undefined;
         } | undefined;
       }[] | undefined;
-      /** Targets and policies that are to be gone; those that are not there are left alone. */
+      /** What is to be gone; what is not there is left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'Entry' | 'Policy' | 'Target';
+        /** What is a name of which kind the kind says. */
         readonly name: string;
       }[] | undefined;
-      /** Every target and policy that is not among the resources is to be gone. */
+      /** Whatever is not among the resources is to be gone. Of entries none is: they go by `remove`. */
       readonly prune?: boolean | undefined;
     };
     readonly output: {
-      /** Of targets and policies. Entries are written as they are declared. */
+      /** What becomes of the resources, and what goes. */
       readonly changes: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'Entry' | 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
         readonly differences: readonly string[];
       }[];
-      /** Of all targets and policies: that it was planned against, or that holds it. */
+      /** Of all that is declared: that it was planned against, or that holds it. */
       readonly revision: number;
+      /** Given back as If-Match, it is applied only if the same would still become of all of it. Also in ETag. */
+      readonly plan: string;
     };
   };
   /** Shows what applying would do, and refuse; nothing is done. */
   'resource.plan': {
     readonly input: {
-      /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
+      /** As they are to be, each with a spec as in a file: of a policy `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'Entry' | 'Policy' | 'Target';
+        /** What is a name of which kind the kind says. */
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
-      /** Entries as they are to be, by id; others are left alone. */
+      /** Entries as they are to be, by id, without a plan; as resources of the kind `Entry` they have one. */
       readonly entries?: readonly {
         /** Id of the entry. */
         readonly id: string;
@@ -848,25 +853,28 @@ export interface Operations {
           readonly labels?: Readonly<Record<string, string>> | undefined;
         } | undefined;
       }[] | undefined;
-      /** Targets and policies that are to be gone; those that are not there are left alone. */
+      /** What is to be gone; what is not there is left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'Entry' | 'Policy' | 'Target';
+        /** What is a name of which kind the kind says. */
         readonly name: string;
       }[] | undefined;
-      /** Every target and policy that is not among the resources is to be gone. */
+      /** Whatever is not among the resources is to be gone. Of entries none is: they go by `remove`. */
       readonly prune?: boolean | undefined;
     };
     readonly output: {
-      /** Of targets and policies. Entries are written as they are declared. */
+      /** What becomes of the resources, and what goes. */
       readonly changes: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'Entry' | 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
         readonly differences: readonly string[];
       }[];
-      /** Of all targets and policies: that it was planned against, or that holds it. */
+      /** Of all that is declared: that it was planned against, or that holds it. */
       readonly revision: number;
+      /** Given back as If-Match, it is applied only if the same would still become of all of it. Also in ETag. */
+      readonly plan: string;
     };
   };
   /** Revokes or quarantines, and tells of every agent and gateway when it is in effect there. */

@@ -24,10 +24,12 @@ export interface NamedSet {
   readonly options: Pick<PlanOptions, 'prune' | 'remove'>;
 }
 
-/** What was done, or would be. Entries are not among the changes: they are written as they are declared, whatever was there. */
+/** What was done, or would be. Those of `entries` are not among the changes: they are written as they are given, whatever was there. */
 export interface Applied {
   readonly changes: readonly Change[];
   readonly revision: number;
+  /** What tells this plan from another. */
+  readonly plan: string;
 }
 
 /** The set is not taken, and nothing of it was done. The message names every problem, a line each. */
@@ -50,7 +52,7 @@ export function createApplier(deps: {
   return {
     /** What `apply` would do, and refuse. @throws ApplyRefused; ResourcesError, RegistrationError, StoreError */
     async plan({ resources: declared, entries, options }: DeclaredSet, signal: AbortSignal): Promise<Applied> {
-      const plan = applied(await resources.plan(declared, options));
+      const plan = applied(await resources.plan(declared, { ...options, signal }));
       if (entries.length > 0) refuseBad(entries, await registration.declare(entries).rehearse({ signal }));
       return plan;
     },
@@ -79,7 +81,7 @@ export function auditOfApply({ resources, entries, options }: NamedSet): {
 
 /** @throws ApplyRefused */
 function applied(plan: Plan): Applied {
-  if (plan.ok) return { changes: plan.changes, revision: plan.revision };
+  if (plan.ok) return { changes: plan.changes, revision: plan.revision, plan: plan.tag };
   throw new ApplyRefused(
     '',
     plan.problems.map(({ kind, name, message }) => ({ path: `${kind}/${name}`, message })),

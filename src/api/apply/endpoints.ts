@@ -16,7 +16,10 @@ export interface ApplyEndpointNeeds {
 const endpoint = endpointsOf<ApplyEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
 
-const name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' });
+const name = Type.String({
+  pattern: '^[A-Za-z0-9._-]{1,255}$',
+  description: 'What is a name of which kind the kind says.',
+});
 const entry = Type.Object(
   {
     id: Type.String({ pattern: '^[A-Za-z0-9._-]{1,255}$', description: 'Id of the entry.' }),
@@ -67,20 +70,26 @@ function schemasOf(kind: TEnum<string[]>) {
     resources: Type.Optional(
       Type.Array(Type.Object({ kind, name, spec: Type.Record(Type.String(), Type.Unknown()) }, closed), {
         maxItems: 20_000,
-        description: 'Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`.',
+        description: 'As they are to be, each with a spec as in a file: of a policy `{"cedar": "…"}`.',
       }),
     ),
     entries: Type.Optional(
-      Type.Array(entry, { maxItems: 20_000, description: 'Entries as they are to be, by id; others are left alone.' }),
+      Type.Array(entry, {
+        maxItems: 20_000,
+        description:
+          'Entries as they are to be, by id, without a plan; as resources of the kind `Entry` they have one.',
+      }),
     ),
     remove: Type.Optional(
       Type.Array(Type.Object({ kind, name }, closed), {
         maxItems: 20_000,
-        description: 'Targets and policies that are to be gone; those that are not there are left alone.',
+        description: 'What is to be gone; what is not there is left alone.',
       }),
     ),
     prune: Type.Optional(
-      Type.Boolean({ description: 'Every target and policy that is not among the resources is to be gone.' }),
+      Type.Boolean({
+        description: 'Whatever is not among the resources is to be gone. Of entries none is: they go by `remove`.',
+      }),
     ),
   };
   const input = Type.Object(declared, closed);
@@ -97,10 +106,14 @@ function schemasOf(kind: TEnum<string[]>) {
           },
           closed,
         ),
-        { description: 'Of targets and policies. Entries are written as they are declared.' },
+        { description: 'What becomes of the resources, and what goes.' },
       ),
       revision: Type.Integer({
-        description: 'Of all targets and policies: that it was planned against, or that holds it.',
+        description: 'Of all that is declared: that it was planned against, or that holds it.',
+      }),
+      plan: Type.String({
+        description:
+          'Given back as If-Match, it is applied only if the same would still become of all of it. Also in ETag.',
       }),
     },
     closed,
@@ -133,8 +146,8 @@ function applyOf(shared: Shared) {
   return endpoint({
     ...shared,
     name: 'resource.apply',
-    summary: 'Makes targets, policies and entries as they are declared, all of it or nothing.',
-    description: 'With If-Match, as a list or a plan gave its ETag, only if no target or policy was changed since.',
+    summary: 'Makes resources as they are declared, all of it or nothing.',
+    description: 'With If-Match, as a list or a plan gave its ETag, only if nothing declared was changed since.',
     method: 'POST',
     path: '/v1/apply',
     idempotent: 'by-key',
@@ -150,17 +163,16 @@ function applyOf(shared: Shared) {
   });
 }
 
-function tag({ revision }: Static<Output>): string {
-  return `r${revision}`;
+function tag({ plan }: Static<Output>): string {
+  return plan;
 }
 
 function setOf(given: Static<Input>, ifMatch: string | undefined, trustDomain: TrustDomain): DeclaredSet {
   const { resources = [], entries = [], remove = [], prune = false } = given;
-  const ifRevision = ifMatch === undefined ? undefined : revisionOf(ifMatch);
   return {
     resources,
     entries: entries.map((one) => entryInput(one, trustDomain)),
-    options: { prune, remove, ...(ifRevision === undefined ? {} : { ifRevision }) },
+    options: { prune, remove, ...(ifMatch === undefined ? {} : { ifTag: ifMatch }) },
   };
 }
 
@@ -180,13 +192,6 @@ function entryInput(given: Static<typeof entry>, trustDomain: TrustDomain): Entr
   };
 }
 
-/** @throws EndpointError ERR_ENDPOINT_CHANGED for a tag that no revision has */
-function revisionOf(tagged: string): number {
-  const match = /^r(0|[1-9]\d{0,15})$/.exec(tagged);
-  if (match === null) throw changed();
-  return Number(match[1]);
-}
-
 /** What was refused, as callers of endpoints are told it. @throws EndpointError ERR_ENDPOINT_REFUSED, ERR_ENDPOINT_CHANGED */
 async function told<T>(ifMatch: string | undefined, act: () => Promise<T>): Promise<T> {
   try {
@@ -202,5 +207,8 @@ async function told<T>(ifMatch: string | undefined, act: () => Promise<T>): Prom
 }
 
 function changed(cause?: unknown): EndpointError {
-  return notAsSeen('targets or policies are not as If-Match says; nothing was done', cause);
+  return notAsSeen(
+    'what is declared is not as If-Match says; nothing was done: plan again, and look at what it shows',
+    cause,
+  );
 }

@@ -12,8 +12,7 @@ export function planOf(
   declared: readonly Resource[],
   options: PlanOptions & { readonly kinds: readonly Kind[] },
 ): Plan {
-  if (options.ifRevision !== undefined && options.ifRevision !== present.revision)
-    throw new ResourcesError('ERR_RESOURCES_CHANGED', 'targets or policies were changed meanwhile; nothing was done');
+  if (options.ifRevision !== undefined && options.ifRevision !== present.revision) throw changedSince();
   const before = present.resources;
   const changes = changesBetween(before, declared, options);
   // Taking away makes no set worse, and must be possible when the one that is there is bad, however it came to be.
@@ -29,7 +28,16 @@ export function planOf(
     );
     if (problems.length > 0) return { ok: false, problems };
   }
-  return { ok: true, changes, revision: present.revision };
+  return { ok: true, changes, revision: present.revision, tag: tagOf(present.revision) };
+}
+
+/** What tells a plan from another: what it was made against, and of what is kept elsewhere what would become of it. */
+export function tagOf(revision: number, keptDigest = ''): string {
+  return keptDigest === '' ? `r${revision}` : `r${revision}.${keptDigest}`;
+}
+
+export function changedSince(): ResourcesError {
+  return new ResourcesError('ERR_RESOURCES_CHANGED', 'what is declared was changed meanwhile; nothing was done');
 }
 
 /** What is wrong with the resources together, kind by kind; what stays should come first in each. */
@@ -47,9 +55,8 @@ export function problemsOf(resources: readonly Resource[], kinds: readonly Kind[
     const messages: string[] = [];
     const rules = kinds.find((one) => one.name === kind);
     if (!rules) return [{ kind, name, message: `the kind must be ${anyOf(kinds.map((one) => one.name))}` }];
-    if (!NAME.test(name)) {
-      messages.push('the name must be 1 to 63 lower-case letters, digits and dashes, starting with a letter');
-    }
+    const { pattern, says } = rules.names ?? NAMES;
+    if (!pattern.test(name)) messages.push(`the name must be ${says}`);
     const key = keyOf(kind, name);
     if (seen.has(key)) messages.push('it is declared twice');
     seen.add(key);
@@ -80,12 +87,11 @@ function changesBetween(
     if (!prune && !going.has(keyOf(kind, name))) continue;
     changes.push({ kind, name, action: 'delete', differences: differencesOf(spec, undefined) });
   }
-  changes.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
-  return withinRoom(changes);
+  return changes.sort((a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name));
 }
 
 /** One message tells all changes: beyond what it holds, it is said that there are differences, not which. */
-function withinRoom(changes: readonly Change[]): readonly Change[] {
+export function withinRoom(changes: readonly Change[]): readonly Change[] {
   let room = DIFFERENCES_BYTES_MAX;
   return changes.map((change) => {
     if (change.differences.length === 0) return change;
@@ -150,7 +156,10 @@ export function anyOf(kinds: readonly ResourceKind[]): string {
 }
 
 /** A DNS label (RFC 1035 §2.3.1): names become folder names and host names. */
-const NAME = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const NAMES = {
+  pattern: /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  says: '1 to 63 lower-case letters, digits and dashes, starting with a letter',
+};
 /** Room for a policy of the largest size that the policy language takes. */
 const SPEC_BYTES_MAX = 1_200_000;
 /** Every gateway holds all of them; the policy engine takes 20,000 policies. */

@@ -1,3 +1,16 @@
+import type { KindDeps } from '../index.ts';
+
+/** For rules that are asked of specs alone: nobody has entries. */
+export const withoutEntries: Pick<KindDeps, 'entries' | 'trustDomain'> = {
+  trustDomain: 'example.org',
+  entries: {
+    declare() {
+      throw new Error('no entry is written here');
+    },
+    entriesIn: async () => [],
+  },
+};
+
 /** Specs of a kind, for the suite that all kinds pass: `kinds/<id>/testing/conformance.ts` exports them as `conformance`. */
 export interface KindExamples {
   /** Three that are valid, differ, and go together. */
