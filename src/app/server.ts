@@ -32,7 +32,13 @@ import { createRpcServer, defaultLimits } from '../rpc/index.ts';
 import { createLiveSessions } from '../sessions/index.ts';
 import { createPeerClock, memberById, parseDurationMs, type Service, startAll, stopAll } from '../std/index.ts';
 import { storeEngines } from '../store/engines/registry.generated.ts';
-import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
+import {
+  type GivenFiles,
+  type Migration,
+  type Store,
+  type StoreEngineMember,
+  storeMigrations,
+} from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
 import { openDeclaredKinds } from './declared-kinds.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
@@ -54,6 +60,7 @@ import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
 import { createServerRevocation } from './server-revocation.ts';
 import { openServerRecord } from './shipping/own-record.ts';
+import { VERSION } from './version.ts';
 
 /** A server that runs. */
 export interface ServerRole extends Role {
@@ -180,10 +187,10 @@ async function openParts(deps: ServerDeps) {
     }),
   );
   const databaseClock = createPeerClock(clock);
-  const probe = createStoreProbe({ clock, store, databaseClock });
+  const probe = createStoreProbe({ clock, store, databaseClock, migrations: migrationsOf() });
   const services: Service[] = [
     store,
-    migrationsOf(store),
+    migrating(store),
     // It ships what the ledger signs when that stops.
     shipping,
     ledger,
@@ -207,8 +214,9 @@ async function openParts(deps: ServerDeps) {
   };
 }
 
-function migrationsOf(store: Store): Service {
-  const all = [
+/** Those of all features, in the order in which they are applied. */
+export function migrationsOf(): readonly Migration[] {
+  return [
     ...authorityMigrations,
     ...attestationMigrations,
     ...registrationMigrations,
@@ -223,7 +231,10 @@ function migrationsOf(store: Store): Service {
     ...accessMigrations,
     ...revocationMigrations,
   ];
-  return { start: () => store.migrate(all), stop: async () => {} };
+}
+
+function migrating(store: Store): Service {
+  return { start: () => store.migrate(migrationsOf(), { release: VERSION }), stop: async () => {} };
 }
 
 /** What can be wrong with a server, and the services that check. */

@@ -85,7 +85,10 @@ export function createGatewayOwners(deps: OwnersDeps): GatewayOwners {
   };
   return {
     write,
-    servers: () => ({ ...seenServers, selfGone: lease.timesLost() }),
+    servers: () => ({
+      ...seenServers,
+      ...{ selfGone: lease.timesLost(), selfGoneForMs: lease.lostForMs(), selfUnheardMs: lease.unheardMs() },
+    }),
     async start() {
       await look();
       lookSoon();

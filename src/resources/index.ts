@@ -25,5 +25,6 @@ export type {
   ResourceKind,
   ResourceName,
   Resources,
+  ServersSeen,
   Snapshot,
 } from './types.ts';

@@ -8,6 +8,10 @@ export interface ServerLease {
   renew(): Promise<boolean>;
   /** How often that was so. */
   timesLost(): number;
+  /** How long ago that was found the last time; undefined: never. */
+  lostForMs(): number | undefined;
+  /** For how long others have not heard that it is there. */
+  unheardMs(): number;
   /** In a transaction: makes sure that no server has taken this one for gone. @throws StoreError ERR_STORE_LEASE */
   guard(trx: Kysely<never>): Promise<void>;
   /** All servers that have a lease: `gone` are those whose time is over, as far as this one may judge. @throws StoreError */
@@ -26,11 +30,16 @@ export function createServerLease({ store, clock, log, owner }: ServerLeaseDeps)
   const steadiness = createSteadiness(clock);
   let lease: Lease | undefined;
   let timesLost = 0;
+  let lostAtMs: number | undefined;
+  let heardAtMs = clock.monotonicMs();
   const putOff = async (): Promise<boolean> => {
     if (lease === undefined) return false;
+    const askedAtMs = clock.monotonicMs();
     const databaseMs = await leases.renew(lease);
-    if (databaseMs !== undefined) steadiness.renewed(databaseMs);
-    return databaseMs !== undefined;
+    if (databaseMs === undefined) return false;
+    steadiness.renewed(databaseMs);
+    heardAtMs = askedAtMs;
+    return true;
   };
   const renew = async (): Promise<boolean> => {
     if (await putOff()) return false;
@@ -39,6 +48,7 @@ export function createServerLease({ store, clock, log, owner }: ServerLeaseDeps)
     await putOff();
     if (!wasHeld) return false;
     timesLost++;
+    lostAtMs = clock.monotonicMs();
     log.warn('resources.server.was_gone', {
       next: 'look what held this server up: the machine, its event loop or the way to the database',
     });
@@ -54,6 +64,8 @@ export function createServerLease({ store, clock, log, owner }: ServerLeaseDeps)
       return renewing;
     },
     timesLost: () => timesLost,
+    lostForMs: () => (lostAtMs === undefined ? undefined : clock.monotonicMs() - lostAtMs),
+    unheardMs: () => clock.monotonicMs() - heardAtMs,
     async guard(trx) {
       if (lease !== undefined) await leases.guard(trx, lease);
     },

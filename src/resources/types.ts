@@ -105,6 +105,10 @@ export interface ServersSeen {
   readonly gone: number;
   /** How often it was taken for gone itself since it runs. */
   readonly selfGone: number;
+  /** How long ago it was the last time; undefined: never. */
+  readonly selfGoneForMs: number | undefined;
+  /** For how long the database has not heard that this one is there: for ten seconds, and others take it for gone. */
+  readonly selfUnheardMs: number;
 }
 
 /** Declared resources, and the gateways that serve them. */

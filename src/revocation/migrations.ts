@@ -4,6 +4,8 @@ import type { Migration } from '../store/index.ts';
 export const revocationMigrations: readonly Migration[] = [
   {
     name: '0001-revocations',
+    // What makes the tables of a server, the start of one fills.
+    additive: { untilUsed: [{ table: 'revocation_standing' }] },
     async up(db) {
       await db.schema
         .createTable('revocation_state')

@@ -120,8 +120,9 @@ export function createEngineStore(engine: Engine, deps: { clock: Clock; log: Log
     subscribe: subscriptions.subscribe,
     deliver: subscriptions.deliver,
     deliverAnything: subscriptions.deliverAnything,
-    migrate: (migrations) =>
+    migrate: (migrations, options) =>
       runMigrations(migrations, {
+        release: options?.release ?? '',
         dialect: engine.dialect,
         log: deps.log,
         nowMs: () => deps.clock.now(),

@@ -24,8 +24,9 @@ export const errorTable = {
   ERR_STORE_NEWER: {
     status: 500,
     exit: 'config',
-    meaning: 'The database was migrated by a newer release than this one.',
-    remedy: 'Run the newer release, or restore the backup taken before the upgrade.',
+    meaning:
+      'The database was migrated by a newer release, in a way that this one can not go on with, or holds what only the newer one understands.',
+    remedy: 'Run the release that the message names, or restore the backup taken before the upgrade.',
   },
   ERR_STORE_MIGRATION: {
     status: 500,

@@ -8,7 +8,9 @@ export { errorTable, StoreError } from './errors.ts';
 export { createFollower, type Follower, type FollowStep } from './follow.ts';
 export { storeMigrations } from './lease-migrations.ts';
 export { createLeases, databaseMs, type Lease, type Leases, type SeenLeases } from './leases.ts';
+export { type NewerMigration, newerMigrations } from './newer.ts';
 export {
+  type Additive,
   bytesType,
   type Dialect,
   type GivenFiles,

@@ -1,12 +1,14 @@
 import type { Kysely } from 'kysely';
 import { assert, type Log } from '../std/index.ts';
 import { StoreError } from './errors.ts';
+import { createRecord, newerIn, readRecord, record } from './newer.ts';
 import type { Dialect, Migration } from './store.ts';
 
 /** Applies what is missing, each in a transaction with its record; see `Store.migrate`. */
 export async function runMigrations(
   migrations: readonly Migration[],
   deps: {
+    release: string;
     dialect: Dialect;
     log: Log;
     nowMs: () => number;
@@ -19,39 +21,34 @@ export async function runMigrations(
     await createRecord(trx);
     return recorded(trx, names);
   });
-  for (const migration of migrations.filter((candidate) => !before.has(candidate.name))) {
+  for (const migration of migrations.filter((candidate) => !before.applied.has(candidate.name))) {
     const applied = await deps.transact(async (trx) => {
       // Another server may have migrated since.
-      if ((await recorded(trx, names)).has(migration.name)) return false;
+      if ((await recorded(trx, names)).applied.has(migration.name)) return false;
       await apply(migration, trx, deps.dialect);
-      const row = { name: migration.name, applied_at_ms: deps.nowMs() };
-      await tables(trx).insertInto('store_migrations').values(row).execute();
+      await record(trx, migration, { release: deps.release, nowMs: deps.nowMs() });
       return true;
     });
     if (applied) deps.log.info('store.migrated', { migration: migration.name });
   }
+  for (const { name, release } of before.passedOver) deps.log.warn('store.newer', { migration: name, release });
 }
 
-async function createRecord(trx: Kysely<unknown>): Promise<void> {
-  await trx.schema
-    .createTable('store_migrations')
-    .ifNotExists()
-    .addColumn('name', 'text', (column) => column.primaryKey())
-    .addColumn('applied_at_ms', 'bigint', (column) => column.notNull())
-    .execute();
-}
-
-/** The names of what was applied already; throws ERR_STORE_NEWER when one is not among `known`. */
-async function recorded(trx: Kysely<unknown>, known: ReadonlySet<string>): Promise<ReadonlySet<string>> {
-  const rows = await tables(trx).selectFrom('store_migrations').select('name').execute();
-  const unknown = rows.filter((row) => !known.has(row.name));
-  if (unknown.length > 0) {
+/** What was applied already, and what of it is of a newer release that leaves room for this one. @throws StoreError ERR_STORE_NEWER */
+async function recorded(trx: Kysely<unknown>, known: ReadonlySet<string>) {
+  const rows = await readRecord(trx);
+  const passedOver = await newerIn(trx, rows, known);
+  const hindering = passedOver.filter(({ hindrance }) => hindrance !== undefined);
+  const [first] = hindering;
+  if (first !== undefined) {
+    const { name, release, hindrance } = first;
+    const by = release === '' ? 'a newer release' : `release ${release}`;
     throw new StoreError(
       'ERR_STORE_NEWER',
-      `the database holds ${unknown.length} migration(s) that this release does not know, such as ${unknown[0]?.name}`,
+      `the database holds ${hindering.length} migration(s) that this release can not go on with, such as ${name} of ${by}: ${hindrance}`,
     );
   }
-  return new Set(rows.map((row) => row.name));
+  return { applied: new Set(rows.map(({ name }) => name)), passedOver };
 }
 
 async function apply(migration: Migration, trx: Kysely<unknown>, dialect: Dialect): Promise<void> {
@@ -60,12 +57,4 @@ async function apply(migration: Migration, trx: Kysely<unknown>, dialect: Dialec
   } catch (error) {
     throw new StoreError('ERR_STORE_MIGRATION', `migration ${migration.name} failed and was undone`, { cause: error });
   }
-}
-
-function tables(trx: Kysely<unknown>): Kysely<MigrationTables> {
-  return trx as Kysely<MigrationTables>; // `createRecord` made the table, and nobody else writes it.
-}
-
-interface MigrationTables {
-  store_migrations: { name: string; applied_at_ms: number };
 }

@@ -11,7 +11,21 @@ export type Dialect = 'sqlite' | 'postgres';
  */
 export interface Migration {
   readonly name: string;
+  /**
+   * That servers of a release that does not know it may go on, and be started again, on what it makes: it only adds, and what it adds is null, or there by
+   * itself, in rows that they write. Not said: they refuse to start.
+   */
+  readonly additive?: Additive;
   up(db: Kysely<unknown>, dialect: Dialect): Promise<void>;
+}
+
+/** Up to when a release that does not know a migration may pass over what that made. */
+export interface Additive {
+  /**
+   * Where something is that such a release must not pass over once it is written: any row of a table, or any row with a value in that column. Empty: it may
+   * pass over all of it, as over an index.
+   */
+  readonly untilUsed: readonly { readonly table: string; readonly column?: string }[];
 }
 
 /** What a transaction can do besides its statements. */
@@ -64,9 +78,10 @@ export interface Store {
   subscribe(topic: string, listener: (payload: string) => void): () => void;
   /**
    * Brings the schema up to date, once per process, with the migrations of all features, applied in the order given. Safe when several servers
-   * start at once. @throws StoreError ERR_STORE_NEWER when the database holds a migration that is not in the list, ERR_STORE_MIGRATION
+   * start at once. `release` is noted with each, for those that do not know it.
+   * @throws StoreError ERR_STORE_NEWER when the database holds a migration that is not in the list and may not be passed over, ERR_STORE_MIGRATION
    */
-  migrate(migrations: readonly Migration[]): Promise<void>;
+  migrate(migrations: readonly Migration[], options?: { readonly release: string }): Promise<void>;
 }
 
 /**

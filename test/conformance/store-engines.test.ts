@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import * as path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSilentLog, createSystemClock, type Service } from '../../src/std/index.ts';
 import { storeEngines } from '../../src/store/engines/registry.generated.ts';
-import type { Migration, Store, StoreEngineMember } from '../../src/store/index.ts';
+import { type Migration, newerMigrations, type Store, type StoreEngineMember } from '../../src/store/index.ts';
 import { own } from '../support/owned.ts';
 import { type Database, type Databases, openDatabases } from './store-databases.ts';
 import { type ItemTables, itemMigrations } from './store-items.ts';
@@ -330,9 +330,101 @@ describe.each(storeEngines.map((member) => ({ engine: member.id, member })))('st
     });
 
     it('of a newer release are refused', async () => {
-      await store.migrate([...itemMigrations, extra]);
+      await store.migrate([...itemMigrations, extra], { release: '7.1.0' });
+      await closeAll();
+      await expect(open()).rejects.toMatchObject({
+        code: 'ERR_STORE_NEWER',
+        message: expect.stringContaining('0002-more of release 7.1.0: only a release that knows it may go on with it'),
+      });
+    });
+  });
+
+  describe('migrations of a newer release that only add', () => {
+    interface NewTables extends ItemTables {
+      more: { id: number };
+      items: ItemTables['items'] & { colour: string | null };
+    }
+    const added: readonly Migration[] = [
+      {
+        name: '0002-more',
+        additive: { untilUsed: [{ table: 'more' }, { table: 'items', column: 'colour' }] },
+        async up(db) {
+          await db.schema.createTable('more').addColumn('id', 'integer').execute();
+          await db.schema.alterTable('items').addColumn('colour', 'text').execute();
+        },
+      },
+      {
+        name: '0003-index',
+        additive: { untilUsed: [] },
+        async up(db) {
+          await db.schema.createIndex('items_note').on('items').column('note').execute();
+        },
+      },
+    ];
+    const newer = [...itemMigrations, ...added];
+    const note = (name: string, until: string | null) =>
+      sql`update store_migration_notes set until_used = ${until} where name = ${name}`.execute(store.db());
+
+    it('let the one before be started again, read and write, and the newer one after it', async () => {
+      await store.migrate(newer, { release: '7.1.0' });
+      await closeAll();
+      store = await open();
+      expect(await newerMigrations(store, itemMigrations)).toEqual([
+        { name: '0002-more', release: '7.1.0', hindrance: undefined },
+        { name: '0003-index', release: '7.1.0', hindrance: undefined },
+      ]);
+      await insert(items(), 1);
+      expect(await ids()).toEqual([1]);
+      await closeAll();
+      store = await open(newer);
+      const rows = await store.db<NewTables>().selectFrom('items').select(['id', 'colour']).execute();
+      expect(rows).toEqual([{ id: 1, colour: null }]);
+      expect(await newerMigrations(store, newer)).toEqual([]);
+    });
+
+    it.each([
+      ['a row in a new table', 'more', (db: Kysely<NewTables>) => db.insertInto('more').values({ id: 1 }).execute()],
+      [
+        'a value in a new column',
+        'items.colour',
+        (db: Kysely<NewTables>) => db.insertInto('items').values({ id: 1, note: '', colour: 'red' }).execute(),
+      ],
+    ] as const)('end with the first new write: %s', async (_, place, write) => {
+      await store.migrate(newer, { release: '7.1.0' });
+      expect(await newerMigrations(store, itemMigrations)).not.toContainEqual(
+        expect.objectContaining({ hindrance: expect.anything() }),
+      );
+      await write(store.db<NewTables>());
+      const message = `0002-more of release 7.1.0: a newer release has written to ${place}`;
+      // One that runs can see it, too.
+      expect((await newerMigrations(store, itemMigrations))[0]?.hindrance).toContain(`written to ${place}`);
+      await closeAll();
+      await expect(open()).rejects.toMatchObject({
+        code: 'ERR_STORE_NEWER',
+        message: expect.stringContaining(message),
+      });
+    });
+
+    it.each([
+      ['nothing is noted of', null],
+      ['no release would note so', '{"table":"more"}'],
+      ['no JSON is noted of', 'more'],
+      ['names a table as no migration does', '[{"table":"items\\"; drop table items; --"}]'],
+    ])('are refused where %s one', async (_, until) => {
+      await store.migrate(newer, { release: '7.1.0' });
+      await note('0003-index', until);
       await closeAll();
       await expect(open()).rejects.toMatchObject({ code: 'ERR_STORE_NEWER' });
+      await closeAll();
+      store = await open(newer);
+      expect(await ids()).toEqual([]);
+    });
+
+    it('are refused where the table that they name is not there', async () => {
+      await store.migrate(newer, { release: '7.1.0' });
+      await note('0003-index', '[{"table":"nowhere"}]');
+      await closeAll();
+      await expect(open()).rejects.toThrow();
     });
   });
 

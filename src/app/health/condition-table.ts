@@ -89,6 +89,21 @@ export const conditionTable = {
       'The server goes on with what it holds in memory; changes, join tokens and first attestations fail. Ends by itself.',
     remedy: 'See to the database, or to the volume that it lies on.',
   },
+  presence: {
+    roles: ['server'],
+    meaning:
+      'Other servers take this one for gone, or did within the last minute: it could not say in time that it is there.',
+    effect:
+      'Its gateways count as gone meanwhile, and agents are sent to others; it takes nobody else for gone. Ends by itself a minute after it was heard again.',
+    remedy: 'See what holds this server up: the load of the machine, or the way to the database.',
+  },
+  release: {
+    roles: ['server'],
+    meaning: 'The store was migrated by a newer release than that of this server.',
+    effect:
+      'It goes on, on what the newer release only added. Once that has written there, this server passes over what it does not understand, and would not start again. Ends with this server.',
+    remedy: 'Bring this server to the release that the finding names, or go back to this one with all of them.',
+  },
   keys: {
     roles: ['server'],
     meaning: 'Keys of an authority that agents trust were lost, and others were made in their place as it was told to.',

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { AuthorityError, type AuthorityInfo, type AuthorityKind } from '../../authority/index.ts';
 import { composeSchema, loadPolicies } from '../../policy/index.ts';
 import { type LogView, RecordsError, type SinkView } from '../../records/index.ts';
+import type { ServersSeen } from '../../resources/index.ts';
 import { createManualClock, createPeerClock, type ManualClock, type PeerClock } from '../../std/index.ts';
+import type { NewerMigration } from '../../store/index.ts';
 import type { ShippingLag } from '../shipping/ship-ledger.ts';
 import { startTelling, type Telling } from '../testing/told.ts';
 import { createClockCheck } from './clock-check.ts';
@@ -22,7 +24,7 @@ async function house(): Promise<House> {
   const clock = createManualClock(START_MS);
   const database = createPeerClock(clock);
   const state: State = {
-    ...{ logs: [], lag: {}, sinks: [] },
+    ...{ logs: [], lag: {}, sinks: [], newer: [], servers: HEARD },
     ...{ ledger: 'enough', store: undefined, check: undefined, access: undefined, unable: [], lost: [] },
     life: { issuedMs: START_MS, expiresMs: START_MS + HOUR_MS },
   };
@@ -43,7 +45,8 @@ async function house(): Promise<House> {
         },
         authority: { problem: () => state.check, unable: () => state.unable, lost: () => state.lost },
         identity: { life: () => state.life },
-        probe: { problem: () => state.store && { error: state.store, forMs: 5_000 } },
+        probe: { problem: () => state.store && { error: state.store, forMs: 5_000 }, newer: () => state.newer },
+        resources: { servers: () => ({ held: 1, gone: 0, selfGone: 0, ...state.servers }) },
         records: { logs: () => state.logs, silentMs: ({ heardMs }) => (heardMs === 0 ? 61_500 : undefined) },
         shipping: { lag: () => ({ entries: 0, forMs: 0, problem: undefined, ...state.lag }) },
         sinks: { views: () => state.sinks },
@@ -57,6 +60,8 @@ async function house(): Promise<House> {
   return { clock, database, state, told };
 }
 
+const HEARD = { selfGoneForMs: undefined, selfUnheardMs: 2_000 };
+const NEWER = { name: '0002-more', release: '7.1.0', hindrance: undefined };
 const gone = new AuthorityError('ERR_AUTHORITY_STORE_LOST', 'went back from 7 to 0');
 const set = (change: Partial<State>) => (h: House) => {
   Object.assign(h.state, change);
@@ -70,6 +75,10 @@ const BROKEN: readonly (readonly [ConditionName<'server'>, string, (h: House) =>
   ['store', '200 degraded', set({ store: new Error('connection refused') })],
   ['authority', '200 degraded', set({ check: gone })],
   ['authority', '503 failed', set({ unable: ['x509'] })],
+  ['presence', '200 degraded', set({ servers: { selfGoneForMs: undefined, selfUnheardMs: 10_000 } })],
+  ['presence', '200 warning', set({ servers: { selfGoneForMs: 59_000, selfUnheardMs: 0 } })],
+  ['release', '200 warning', set({ newer: [NEWER] })],
+  ['release', '200 degraded', set({ newer: [{ ...NEWER, hindrance: 'a newer release has written to more' }] })],
   ['keys', '200 degraded', set({ lost: [LOST] })],
   ['access', '200 degraded', set({ access: 'roles:1:1: error: unexpected end of input' })],
   ['identity', '503 failed', (h) => h.clock.step(2 * HOUR_MS)],
@@ -87,7 +96,7 @@ describe('each is told at /ready, metric, doctor and log, and no more once it is
     const [, severity] = ready.split(' ');
     const told = await h.told(condition);
     expect(told).toMatchObject({ ready, metric: [severity], log: [severity] });
-    expect(told.doctor).toEqual([expect.stringMatching(new RegExp(`^wrong server ${condition}: `))]);
+    expect(told.doctor).toEqual([expect.stringMatching(new RegExp(`^(wrong|odd) server ${condition}: `))]);
     expect(told.remedy).not.toBe('');
     Object.assign(h.state, {
       ledger: 'enough',
@@ -98,6 +107,8 @@ describe('each is told at /ready, metric, doctor and log, and no more once it is
       lost: [],
       logs: [],
       lag: {},
+      newer: [],
+      servers: HEARD,
     });
     Object.assign(h.state, { life: { issuedMs: h.clock.now(), expiresMs: h.clock.now() + HOUR_MS } });
     h.database.says(h.clock.now());
@@ -117,6 +128,8 @@ interface State {
   logs: LogView[];
   lag: Partial<ShippingLag>;
   sinks: SinkView[];
+  newer: NewerMigration[];
+  servers: Pick<ServersSeen, 'selfGoneForMs' | 'selfUnheardMs'>;
   ledger: 'enough' | 'none';
   store: Error | undefined;
   check: Error | undefined;

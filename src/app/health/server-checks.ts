@@ -2,7 +2,9 @@ import type { AccessPolicies } from '../../api/index.ts';
 import type { AuthorityHealth } from '../../authority/index.ts';
 import type { LedgerWatch } from '../../ledger/index.ts';
 import type { Records, Sinks } from '../../records/index.ts';
+import type { Resources } from '../../resources/index.ts';
 import { type Clock, CodedError, formatTime, messageOf } from '../../std/index.ts';
+import type { NewerMigration } from '../../store/index.ts';
 import type { ServerIdentity } from '../server-identity.ts';
 import type { LedgerShipping } from '../shipping/ship-ledger.ts';
 import type { Found, HealthCheck, HealthChecks } from './conditions.ts';
@@ -18,7 +20,8 @@ export function createServerChecks(parts: {
   readonly access: Pick<AccessPolicies, 'current' | 'compiled'>;
   readonly authority: AuthorityHealth;
   readonly identity: Pick<ServerIdentity, 'life'>;
-  readonly probe: Pick<StoreProbe, 'problem'>;
+  readonly probe: Pick<StoreProbe, 'problem' | 'newer'>;
+  readonly resources: Pick<Resources, 'servers'>;
   readonly records: Pick<Records, 'logs' | 'silentMs'>;
   readonly shipping: Pick<LedgerShipping, 'lag'>;
   readonly sinks: Pick<Sinks, 'views'>;
@@ -45,6 +48,8 @@ export function createServerChecks(parts: {
         },
       ];
     },
+    presence: () => (parts.started() ? presenceOf(parts.resources.servers()) : []),
+    release: () => probe.newer().map(releaseFound),
     access() {
       if (!parts.started() || parts.access.compiled().changeable !== undefined) return [];
       const [problem] = parts.access.current().problems;
@@ -82,6 +87,28 @@ export function createServerChecks(parts: {
   };
 }
 
+function presenceOf({ selfUnheardMs, selfGoneForMs }: ReturnType<Resources['servers']>): readonly Found[] {
+  if (selfUnheardMs >= UNHEARD_MS_MAX) {
+    const found = `the database has not heard for ${Math.floor(selfUnheardMs / 1000)} s that this server is there: others that reach it take this one for gone`;
+    return [{ severity: 'degraded', key: 'unheard', found }];
+  }
+  if (selfGoneForMs === undefined || selfGoneForMs >= TOLD_FOR_MS) return [];
+  const found = `others took this server for gone, ${Math.floor(selfGoneForMs / 1000)} s ago; it is there again`;
+  return [{ severity: 'warning', key: 'was-gone', found }];
+}
+
+function releaseFound({ name, release, hindrance }: NewerMigration): Found {
+  const by = release === '' ? 'a newer release' : `release ${release}`;
+  if (hindrance === undefined)
+    return {
+      severity: 'warning',
+      key: name,
+      found: `${name} of ${by} was applied to the store; this server passes over it`,
+    };
+  const found = `${name} of ${by} was applied to the store: ${hindrance}; this server does not understand it`;
+  return { severity: 'degraded', key: name, found };
+}
+
 function checkAuthority(authority: AuthorityHealth): HealthCheck {
   return () => {
     const missing = authority.unable().map((kind): Found => {
@@ -97,3 +124,8 @@ function checkAuthority(authority: AuthorityHealth): HealthCheck {
 function remedyOf(error: unknown): { remedy?: string } {
   return error instanceof CodedError ? { remedy: error.entry.remedy } : {};
 }
+
+/** Its lease is over; see the resources. */
+const UNHEARD_MS_MAX = 10_000;
+/** Whoever looks after it was red wants to know why. */
+const TOLD_FOR_MS = 60_000;

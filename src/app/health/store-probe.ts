@@ -1,11 +1,13 @@
 import { sql } from 'kysely';
 import { type Clock, type PeerClock, raceAbort, type Service, type Timer, timeoutSignal } from '../../std/index.ts';
-import type { Store } from '../../store/index.ts';
+import { type Migration, type NewerMigration, newerMigrations, type Store } from '../../store/index.ts';
 
 /** Asks the store for a sign of life while it runs. */
 export interface StoreProbe extends Service {
   /** What the last question failed with, and for how long they have; undefined after one that was answered. */
   problem(): { readonly error: unknown; readonly forMs: number } | undefined;
+  /** What a newer release has made of the store, by the last look, which is at most a minute old while the store answers. */
+  newer(): readonly NewerMigration[];
 }
 
 /** Creates one. `databaseClock` is told the database's time, where it has a clock of its own. */
@@ -13,17 +15,26 @@ export function createStoreProbe(deps: {
   readonly clock: Clock;
   readonly store: Store;
   readonly databaseClock: Pick<PeerClock, 'says'>;
+  readonly migrations: readonly Pick<Migration, 'name'>[];
 }): StoreProbe {
   const { clock, store, databaseClock } = deps;
   const stopping = new AbortController();
   let problem: { readonly error: unknown; readonly sinceMonoMs: number } | undefined;
   let timer: Timer | undefined;
+  let newer: readonly NewerMigration[] = [];
+  let lookedMonoMs: number | undefined;
 
+  const look = async () => {
+    if (lookedMonoMs !== undefined && clock.monotonicMs() - lookedMonoMs < LOOK_EVERY_MS) return;
+    newer = await newerMigrations(store, deps.migrations);
+    lookedMonoMs = clock.monotonicMs();
+  };
   const ask = async () => {
     const timeout = timeoutSignal(clock, ANSWER_MS_MAX);
     try {
       const answer = await raceAbort(askTime(store), timeout.signal);
       if (answer !== undefined) databaseClock.says(answer);
+      await raceAbort(look(), timeout.signal);
       problem = undefined;
     } catch (error) {
       problem = { error, sinceMonoMs: problem?.sinceMonoMs ?? clock.monotonicMs() };
@@ -34,6 +45,7 @@ export function createStoreProbe(deps: {
   };
   return {
     problem: () => problem && { error: problem.error, forMs: clock.monotonicMs() - problem.sinceMonoMs },
+    newer: () => newer,
     async start() {
       timer = clock.after(0, () => void ask());
     },
@@ -62,5 +74,6 @@ async function askTime(store: Store): Promise<number | undefined> {
 }
 
 const ASK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 60_000;
 /** A database that takes longer for this keeps everybody waiting. */
 const ANSWER_MS_MAX = 5_000;
