@@ -58,19 +58,22 @@ export function createAuthorizer(deps: {
   const identityOf = createIdentityPrincipal(deps);
 
   const authorize = async (context: CallContext, note: (caller: Verified) => void): Promise<Caller> => {
-    const action = rpcActions.get(context.method);
-    if (action === undefined) {
+    const actions = rpcActions.get(context.method);
+    if (actions === undefined) {
       deps.log.error('api.method.unlisted', { method: context.method });
       throw new RpcError(Code.INTERNAL, 'internal error');
     }
+    const [action] = actions;
     const may = (principal: Principal | undefined) => {
-      const decision = access.decide(principal, action);
-      if (decision.allow) return;
-      if (principal !== undefined) {
-        const { reason } = decision;
-        deps.log.info('api.rpc.refused', { caller: principalName(principal), action, reason });
+      for (const one of actions) {
+        const decision = access.decide(principal, one);
+        if (decision.allow) continue;
+        if (principal !== undefined) {
+          const { reason } = decision;
+          deps.log.info('api.rpc.refused', { caller: principalName(principal), action: one, reason });
+        }
+        throw denied();
       }
-      throw denied();
     };
     if (isOneOf(action, rpcGroups['countersign:public'])) {
       may(undefined);
@@ -92,6 +95,9 @@ export function createAuthorizer(deps: {
     if (!HEARS_OF_IT.has(context.method)) revocations.refuseUse(factsOf(verdict, registration));
     if (isAgent(id)) {
       may({ kind: 'node', id });
+      // What operators do an agent may have been given too; then it is held to what they are.
+      if (!isOneOf(action, rpcGroups['countersign:attend-node']))
+        revocations.refuseUse(factsOf(verdict, registration), 'operating');
       const node = await checkAgent(deps.nodes, context, verdict);
       if (node === 'superseded') note(verdict);
       if (typeof node === 'string') throw agentRefused(node === 'superseded' ? 'not-active' : node);

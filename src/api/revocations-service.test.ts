@@ -1,4 +1,4 @@
-import { Agent, Control, Revocations, SVID } from '@countersign/sdk/contract';
+import { Agent, Control, Entry, Revocations, SVID } from '@countersign/sdk/contract';
 import { parseSpiffeId } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../test/support/eventually.ts';
@@ -116,6 +116,18 @@ describe('what is revoked', () => {
     await expect(client.unary(Control.method.listGateways, {}, options)).rejects.toMatchObject(REFUSED);
     await server.revocations.lift(id);
     await client.unary(Control.method.listGateways, {}, options);
+  });
+
+  it('and is an agent that policy lets do what operators do is refused that in quarantine, and goes on with its node', async () => {
+    const agent = await agents.join();
+    const text = 'permit(principal is Countersign::Node, action == Action::"countersign:gateway.list", resource);';
+    const by = { principal: { kind: 'operator', uid: 0, text: undefined }, allowsLockOut: true } as const;
+    await server.access.apply([{ name: 'p', text }], { ...by, ...options });
+    const client = server.client(agent);
+    await client.unary(Control.method.listGateways, {}, options);
+    await revoke({ kind: 'node', nodeId: uriOf(agent) }, { mode: 'quarantined' });
+    await expect(client.unary(Control.method.listGateways, {}, options)).rejects.toMatchObject(REFUSED);
+    await client.unary(Entry.method.getAuthorizedEntries, {}, options);
   });
 
   it('is cut from what it watches, save from hearing that it is revoked', async () => {

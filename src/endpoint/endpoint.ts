@@ -17,18 +17,30 @@ export interface EndpointResource {
     | QuestionType;
   /** Empty of the system as a whole, and of a question about many things. */
   readonly id: string;
-  /** Of such a question: what all that it finds has in common. What is not named is left open. */
+  /** Of such a question, or of one thing: what all that it finds has in common. What is not named is left open. */
   readonly narrowed?: Narrowed;
 }
 
 /** Questions about many things: what policy sees of them is what they are narrowed to. */
 export type QuestionType = 'Records' | 'Sessions' | 'Entries';
 
-/** What all that a question finds has: exactly that target, exactly that identity. Empty texts narrow nothing. */
+/** What all that a question finds has: exactly that target, exactly that identity, or one below a path. Empty texts narrow nothing. */
 export interface Narrowed {
   readonly target?: string | undefined;
   /** A SPIFFE ID, or the path of one in the server's trust domain. */
   readonly identity?: string | undefined;
+  /** How the identities begin: as `identity`, up to a `/`. Nothing beside an `identity`. */
+  readonly identityWithin?: string | undefined;
+  /** Of one entry: all that it says of its identity. */
+  readonly said?:
+    | { readonly owner: string; readonly environment: string; readonly labels: Readonly<Record<string, string>> }
+    | undefined;
+}
+
+/** What is found of an act that is refused without knowing more: what it is done to, one by one, and the act as far as that is there. */
+export interface FoundSubjects<Input> {
+  readonly input: Input;
+  readonly subjects: readonly Narrowed[];
 }
 
 /** What an act leaves in the ledger, before and after it is done. No secret may be in it. */
@@ -91,6 +103,14 @@ export interface EndpointWords {
 export interface Endpoint<Needs = never> extends EndpointWords {
   /** Goes by fields of path and query alone: it is asked before a body is read, too. */
   resource(input: never): EndpointResource;
+  /** Of what only looks: what was found, for callers of whom it depends on that; then the answer is theirs only if they may see that. */
+  answered?(output: never): EndpointResource;
+  /** Of an act: what it is done to, for callers of whom it depends on that. Rejects where that can't be known. */
+  look?(
+    input: never,
+    call: EndpointCall,
+    needs: Needs,
+  ): Promise<{ input: object; resources: readonly EndpointResource[] }>;
   /** What tells one state of the answer from another, for `ETag`; without it the answer's bytes do. */
   tag?(output: never): string;
   /** The answer. Input and output are as the schemas say: whoever calls has checked that. Of a live one nobody calls it. */
@@ -130,13 +150,26 @@ interface Written<Needs, Input extends TObject, Output extends TObject> {
   readonly input: Input;
   readonly output: Output;
   readonly action?: string;
-  /** `of`: the id, or what the question is narrowed to. */
+  /**
+   * `of`: the id, or what the question is narrowed to. `found`: the same, of the answer of what only looks. `look`: the same, of an act, found out before
+   * it is done. Both are for who may do it to some and not to others.
+   */
   readonly about?:
     | {
         readonly type: Exclude<EndpointResource['type'], QuestionType | 'System'>;
         readonly of: (input: Static<Input>) => string;
+        readonly found?: (output: Static<Output>) => Narrowed;
       }
-    | { readonly type: QuestionType; readonly of: (input: Static<Input>) => Narrowed };
+    | {
+        readonly type: QuestionType;
+        readonly of: (input: Static<Input>) => Narrowed;
+        readonly found?: (output: Static<Output>) => Narrowed;
+        readonly look?: (
+          input: Static<Input>,
+          call: EndpointCall,
+          needs: Needs,
+        ) => Promise<FoundSubjects<Static<Input>>>;
+      };
   readonly audit?: {
     readonly as: string;
     readonly target: string;
@@ -184,6 +217,7 @@ export function endpointsOf<Needs>() {
         const told = about.of(input);
         return typeof told === 'string' ? { type: about.type, id: told } : { type: about.type, id: '', narrowed: told };
       },
+      ...settlingOf(about),
       ...(tag === undefined ? {} : { tag }),
       handle: async (input: Static<Input>, call: EndpointCall, needs: Needs) =>
         (await handle?.(input, call, needs)) ?? {},
@@ -192,6 +226,27 @@ export function endpointsOf<Needs>() {
     };
     // Who calls it holds the input against the very schema that its type is made of.
     return made as unknown as Endpoint<Needs>;
+  };
+}
+
+/** How it is found out what an act is about, where its input does not tell. */
+function settlingOf<Needs, Input extends TObject, Output extends TObject>(
+  about: Written<Needs, Input, Output>['about'],
+) {
+  if (about === undefined) return {};
+  const { type, found } = about;
+  const look = 'look' in about ? about.look : undefined;
+  const resourceOf = (narrowed: Narrowed): EndpointResource => ({ type, id: '', narrowed });
+  return {
+    ...(found === undefined ? {} : { answered: (output: Static<Output>) => resourceOf(found(output)) }),
+    ...(look === undefined
+      ? {}
+      : {
+          look: async (asked: Static<Input>, call: EndpointCall, needs: Needs) => {
+            const { input, subjects } = await look(asked, call, needs);
+            return { input, resources: subjects.map(resourceOf) };
+          },
+        }),
   };
 }
 

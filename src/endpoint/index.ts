@@ -15,6 +15,8 @@ export {
   type EndpointWords,
   endpointsOf,
   type FollowCall,
+  type FoundSubjects,
+  type Narrowed,
   type NeedsOf,
   pathNames,
   type SendEvent,

@@ -21,6 +21,11 @@ export interface EntityRef {
    * can not be evaluated, so such a permit permits nothing and such a forbid refuses. So it is with tags where none are told.
    */
   readonly open?: readonly string[];
+  /**
+   * Of those, texts that all of them have, and how each of them begins: `like` and `==` are answered where the beginning settles them for all, and
+   * `has` with true.
+   */
+  readonly beginnings?: { readonly [name: string]: string };
   readonly parents: readonly EntityRef[];
 }
 

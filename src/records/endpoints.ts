@@ -9,6 +9,7 @@ import {
   principalName,
   readPage,
 } from '../endpoint/index.ts';
+import { parseEntry } from '../ledger/index.ts';
 import { formatTime } from '../std/index.ts';
 import { EXPORT_ORIGIN } from './export/statement.ts';
 import type { LogView } from './log/log-rows.ts';
@@ -75,7 +76,7 @@ const recordGet = endpoint({
   method: 'GET',
   path: '/v1/records/{log}/{position}',
   input: Type.Object(place, closed),
-  about: { type: 'Records', of: () => ({}) },
+  about: { type: 'Records', of: () => ({}), found: ({ entry }) => subjectOf(entry) },
   output: record,
   handle: async ({ log, position }, _call, { records }) => recordOf(await records.show(log, position)),
 });
@@ -107,6 +108,7 @@ const recordProve = endpoint({
   method: 'GET',
   path: '/v1/records/{log}/{position}/proof',
   input: Type.Object(place, closed),
+  about: { type: 'Records', of: () => ({}), found: ({ entry }) => subjectOf(parseEntry(Buffer.from(entry))) },
   output: Type.Object(
     {
       format: Type.String(),
@@ -260,6 +262,14 @@ export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [
 /** All that is found is of that target and that identity: the filter compares whole names. */
 function narrowed({ target, identity }: Static<typeof filterInput>) {
   return { target, identity };
+}
+
+/** By the fields that the filter compares. */
+function subjectOf({ target, actor }: { readonly target?: unknown; readonly actor?: unknown }) {
+  return {
+    ...(typeof target === 'string' ? { target } : {}),
+    ...(typeof actor === 'string' ? { identity: actor } : {}),
+  };
 }
 
 function recordOf({ log, position, entry }: RecordEntry): Static<typeof record> {

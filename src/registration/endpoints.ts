@@ -72,7 +72,11 @@ const entryGet = endpoint({
   path: '/v1/entries/{id}',
   input: Type.Object({ id }, closed),
   output: Type.Object(fields, closed),
-  about: { type: 'Entry', of: (input) => input.id },
+  about: {
+    type: 'Entry',
+    of: (input) => input.id,
+    found: ({ spiffeId: identity, attributes }) => ({ identity, said: attributes }),
+  },
   async handle(input, _call, { registration }) {
     const found = await registration.get(input.id);
     if (found === undefined) throw notFound(`there is no entry ${input.id}`);

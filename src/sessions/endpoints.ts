@@ -1,6 +1,14 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import { type Static, Type } from 'typebox';
-import { type Endpoint, endpointsOf, notFound, type Principal, principalName } from '../endpoint/index.ts';
+import {
+  type Endpoint,
+  type EndpointCall,
+  endpointsOf,
+  type FoundSubjects,
+  notFound,
+  type Principal,
+  principalName,
+} from '../endpoint/index.ts';
 import { isOneLine } from '../model/index.ts';
 import { type Clock, sha256 } from '../std/index.ts';
 import { checkFilter, checkReason } from './check-asked.ts';
@@ -118,7 +126,7 @@ const get = endpoint({
   method: 'GET',
   path: '/v1/sessions/{id}',
   input: Type.Object({ id: sessionId, gateway: filterFields.gateway }, closed),
-  about: { type: 'Sessions', of: () => ({}) },
+  about: { type: 'Sessions', of: () => ({}), found: ({ target, identity }) => ({ target, identity }) },
   output: session,
   async handle(input, call, { sessions, clock, trustDomain }) {
     const asked = { limit: 2, askedBy: nameOf(call.principal), signal: call.signal };
@@ -161,6 +169,14 @@ const follow = endpoint({
   },
 });
 
+const endInput = Type.Object(
+  {
+    sessions: Type.Array(sessionRef, { minItems: 1, maxItems: sessionLimits.listed }),
+    reason: Type.Optional(Type.String({ maxLength: sessionLimits.reason, description: 'One line, for the ledgers.' })),
+  },
+  closed,
+);
+
 const end = endpoint({
   name: 'session.end',
   summary: 'Ends sessions, each by its gateway and its id: what was seen, and nothing that came since.',
@@ -169,16 +185,9 @@ const end = endpoint({
   method: 'POST',
   path: '/v1/end-sessions',
   bodyBytesMax: 1024 * 1024,
-  input: Type.Object(
-    {
-      sessions: Type.Array(sessionRef, { minItems: 1, maxItems: sessionLimits.listed }),
-      reason: Type.Optional(
-        Type.String({ maxLength: sessionLimits.reason, description: 'One line, for the ledgers.' }),
-      ),
-    },
-    closed,
-  ),
+  input: endInput,
   output: Type.Object({ ended: Type.Array(sessionRef), ...gathered }, closed),
+  about: { type: 'Sessions', of: () => ({}), look: findNamed },
   idempotent: 'by-key',
   audit: {
     as: 'EndSessions',
@@ -209,9 +218,51 @@ const end = endpoint({
 /** What people and machines may ask of sessions. */
 export const endpoints: readonly Endpoint<SessionEndpointNeeds>[] = [list, get, follow, end];
 
-/** A path and all below it is no one identity. */
-function narrowed({ target, identity }: Static<typeof filter>) {
-  return { target, ...(identity?.endsWith('*') ? {} : { identity }) };
+/** A path and all below it is no one identity, and all that it finds begins so. */
+function narrowed({ target, identity = '' }: Static<typeof filter>) {
+  if (identity.endsWith('/*')) return { target, identityWithin: identity.slice(0, -1) };
+  return { target, identity };
+}
+
+/** What runs of those that are named, for whom it depends on that; what is not there any more is left out, and can't come again. */
+async function findNamed(
+  input: Static<typeof endInput>,
+  call: EndpointCall,
+  { sessions }: SessionEndpointNeeds,
+): Promise<FoundSubjects<Static<typeof endInput>>> {
+  if (input.sessions.length > sessionLimits.ids)
+    throw new SessionsError(
+      'ERR_SESSIONS_REQUEST',
+      `who may end some sessions and not others ends ${sessionLimits.ids} at once at most`,
+    );
+  const named = new Map(input.sessions.map((one) => [keyOf(one), one]));
+  const ids = Array.from(new Set(input.sessions.map(({ id }) => id)));
+  const {
+    sessions: found,
+    unanswered,
+    matching,
+  } = await sessions.list(
+    { ids, identity: '', target: '', node: '', gateway: '', olderThanMs: 0n },
+    { limit: sessionLimits.sessions, askedBy: nameOf(call.principal), signal: call.signal },
+  );
+  const asked = new Set(input.sessions.map((one) => gatewayOf(one)));
+  const silent = unanswered.find(({ spiffeId, address }) => asked.has(JSON.stringify([spiffeId, address])));
+  if (silent !== undefined || matching > found.length)
+    throw new SessionsError(
+      'ERR_SESSIONS_UNANSWERED',
+      `nothing was ended: ${silent === undefined ? 'a gateway' : silent.address} has not said what runs there`,
+    );
+  const there = found.flatMap((one) => named.get(keyOf(one)) ?? []);
+  const subjects = found.filter((one) => named.has(keyOf(one))).map(({ target, identity }) => ({ target, identity }));
+  return { input: { ...input, sessions: there }, subjects };
+}
+
+function keyOf(one: Static<typeof sessionRef>): string {
+  return JSON.stringify([one.id, gatewayOf(one)]);
+}
+
+function gatewayOf({ gatewaySpiffeId, gatewayAddress }: Omit<Static<typeof sessionRef>, 'id'>): string {
+  return JSON.stringify([gatewaySpiffeId, gatewayAddress]);
 }
 
 /** That no gateway is called as a filter says is the filter's fault, not the list's. */

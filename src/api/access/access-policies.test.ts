@@ -196,6 +196,30 @@ describe('a lock-out', () => {
     expect((await open({ takesLinks: false })).plan(set(links)).locksOut).toBe(true);
   });
 
+  it('is told of a permit that leads to changing access by one more step, and of a forbid that leaves one', async () => {
+    const of = async (text: string) => (await open()).plan(set(`${PLATFORM} ${text}`)).warnings;
+    const permit = (action: string) =>
+      `@id("mint") permit(principal is Identity, action == Action::"countersign:${action}", resource);`;
+    for (const action of [
+      'entry.create',
+      'entry.update',
+      'resource.apply',
+      'svid.mint-x509',
+      'svid.mint-jwt',
+      'sign-in-link.create',
+    ])
+      expect(await of(permit(action))).toEqual([
+        expect.stringContaining(`"mint" permits countersign:${action}, which is as good as`),
+      ]);
+    for (const action of ['access.apply', 'session.end', 'entry.list']) expect(await of(permit(action))).toEqual([]);
+    expect(await of('permit(principal is Identity, action in Action::"countersign:operate", resource);')).toEqual([]);
+    const forbid = (actions: string) => `@id("keep") forbid(principal is Identity, action in [${actions}], resource);`;
+    expect(await of(forbid('Action::"countersign:access.apply"'))).toEqual([
+      expect.stringContaining('"keep" forbids countersign:access.apply and not countersign:entry.create, '),
+    ]);
+    expect(await of(forbid('Action::"countersign:operate"'))).toEqual([]);
+  });
+
   it('is told of policies that have no effect on the socket', async () => {
     const text = `${PLATFORM} @id("no-socket") forbid(principal is Countersign::Operator, action, resource);`;
     expect((await open()).plan(set(text)).warnings).toEqual([expect.stringContaining('"no-socket" has no effect')]);

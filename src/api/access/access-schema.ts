@@ -9,7 +9,8 @@ export type AccessWords = Pick<EndpointWords, 'action' | 'audit' | 'about'>;
  * What policies of the API are about: `Countersign::`. Who asks is a `Node`, an `Identity`, as gateways know it and with `admin`, a `Person` or an
  * `Operator`, or nobody that is known, a `Stranger`; what they ask about is one thing (a `DeclaredTarget`, `DeclaredPolicy`,
  * `Entry` or `Gateway`; of other kinds a `DeclaredResource`, by kind and name), a
- * question about many (`Records`, `Sessions`, `Entries`), which has as attributes what it is narrowed to, or the `System`, in which each of those is.
+ * question about many (`Records`, `Sessions`, `Entries`), which has as attributes what it is narrowed to, or the `System`, in which each of those is. Of an
+ * `Entry` its identity, owner, environment and labels (tags) are known once it was found.
  * Each gRPC method and each endpoint has an action. What only looks is in the group `countersign:look`, what changes something in
  * `countersign:change`, both in `countersign:operate`; `countersign:respond` and `countersign:own-target` are for the roles of that name. Whatever order
  * endpoints come in, the schema is the same: what was parsed for it goes by its digest.
@@ -28,7 +29,7 @@ function accessFragment(endpoints: readonly AccessWords[]): PolicySchemaFragment
     byName.get(endpoint.audit === undefined ? 'countersign:look' : 'countersign:change')?.add(endpoint.action);
     about.set(endpoint.action, (about.get(endpoint.action) ?? new Set()).add(endpoint.about));
   }
-  const actions = [...new Set([...rpcActions.values(), ...about.keys()])].toSorted();
+  const actions = [...new Set([...Array.from(rpcActions.values()).flat(), ...about.keys()])].toSorted();
   const known = new Set(actions);
   const role = (members: readonly string[]) =>
     members.map((member) => `countersign:${member}`).filter((action) => known.has(action));
@@ -39,6 +40,11 @@ function accessFragment(endpoints: readonly AccessWords[]): PolicySchemaFragment
     entityTypes: {
       System: { memberOf: [], attributes: {} },
       ...Object.fromEntries(PARTS.map((name) => [name, { memberOf: ['System'], attributes: { id: STRING } }])),
+      Entry: {
+        memberOf: ['System'],
+        attributes: { id: STRING, identity: NARROWED, owner: NARROWED, environment: NARROWED },
+        tags: STRING,
+      },
       Records: { memberOf: ['System'], attributes: { target: NARROWED, identity: NARROWED } },
       Sessions: { memberOf: ['System'], attributes: { target: NARROWED, identity: NARROWED } },
       Entries: { memberOf: ['System'], attributes: { identity: NARROWED } },
@@ -69,7 +75,7 @@ function accessFragment(endpoints: readonly AccessWords[]): PolicySchemaFragment
 }
 
 /** A `Target` is what gateways' policies are about; what is declared of one has a name of its own. */
-const PARTS = ['DeclaredTarget', 'DeclaredPolicy', 'DeclaredResource', 'Entry', 'Gateway'] as const;
+const PARTS = ['DeclaredTarget', 'DeclaredPolicy', 'DeclaredResource', 'Gateway'] as const;
 const STRING = { type: 'String' } as const;
 /** There where the question is narrowed to one; else it is open, and what reads it can't be evaluated. */
 const NARROWED = { type: 'String', required: false } as const;
@@ -80,5 +86,8 @@ const RESPOND = [
   ...['policy.get', 'entry.list', 'entry.get', 'node.list', 'node.get', 'node.ban', 'sign-in.list', 'sign-in.end'],
   ...['revocation.list', 'revocation.get', 'revocation.follow', 'revocation.add', 'revocation.lift'],
 ];
-/** What may be asked of one target alone. */
-const OWN_TARGET = ['target.get', 'session.list', 'session.follow', 'record.search', 'record.follow'];
+/** What may be looked at of one target alone. */
+const OWN_TARGET = [
+  ...['target.get', 'session.list', 'session.get', 'session.follow'],
+  ...['record.search', 'record.get', 'record.prove', 'record.follow'],
+];

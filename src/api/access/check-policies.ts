@@ -45,6 +45,7 @@ export function checkAccess(
   const warnings = [
     ...found.filter(({ severity }) => severity === 'warning').map((problem) => shortened(formatProblem(problem))),
     ...withoutEffect(compiled),
+    ...mightierThanTheyLook(compiled, schema),
   ];
   return { problems: [], warnings, compiled, locksOut: !canAnybodyChange(compiled, options) };
 }
@@ -87,6 +88,29 @@ function withoutEffect(compiled: CompiledPolicies): string[] {
   });
 }
 
+/** What leads to changing access by one more step, in a policy that says nothing of changing access; and a forbid of that which leaves such a way. */
+function mightierThanTheyLook(compiled: CompiledPolicies, schema: PolicySchema): string[] {
+  return compiled.policies.flatMap(({ id, effect, position }) => {
+    const named = new Set(compiled.scopesOf(id)?.actions);
+    const mighty = AS_GOOD_AS_APPLY.filter((action) => schema.actions.has(action));
+    const isOfApply = named.has(APPLY);
+    const place = `${position.source}:${position.line}: ${JSON.stringify(id)}`;
+    if (effect === 'permit') {
+      const given = isOfApply ? [] : mighty.filter((action) => named.has(action));
+      if (given.length === 0) return [];
+      const what = given.join(', ');
+      return [
+        `${place} permits ${what}, which is as good as ${APPLY}: whoever may do it can make an admin, and as that change access`,
+      ];
+    }
+    const left = isOfApply ? mighty.filter((action) => !named.has(action)) : [];
+    if (left.length === 0) return [];
+    return [
+      `${place} forbids ${APPLY} and not ${left.join(', ')}, by which whoever is permitted it gets there all the same`,
+    ];
+  });
+}
+
 /** Whether a person or an identity may be permitted to change access. Permits that end are left out: they would leave nobody. */
 function canAnybodyChange(
   compiled: CompiledPolicies,
@@ -106,6 +130,14 @@ function canAnybodyChange(
 }
 
 export const APPLY = 'countersign:access.apply';
+/**
+ * Acts by which whoever may do them becomes somebody else, or says who that is: an entry with `admin`, an SVID of anybody, a link that signs in whoever
+ * opens it.
+ */
+const AS_GOOD_AS_APPLY = [
+  ...['countersign:entry.create', 'countersign:entry.update', 'countersign:resource.apply'],
+  ...['countersign:svid.mint-x509', 'countersign:svid.mint-jwt', 'countersign:sign-in-link.create'],
+] as const;
 const BY_PROVIDER: EntityRef = {
   ...{ type: 'Countersign::Person', id: '', attributes: { byLink: false }, parents: [] },
   open: ['issuer', 'subject', 'email', 'groups'],

@@ -100,6 +100,18 @@ describe('policies of access', () => {
     await expect(web.unary(Control.method.listResources, {}, options)).rejects.toMatchObject({
       code: Code.PERMISSION_DENIED,
     });
+    // As by REST: what is counted is listed.
+    await web.unary(Entry.method.countEntries, {}, options);
+    for (const [more, may] of [
+      ['"countersign:target.list"', false],
+      ['"countersign:target.list", Action::"countersign:policy.list"', true],
+    ] as const) {
+      const permit = `permit(principal == Identity::"spiffe://example.org/web", action in [Action::${more}], resource);`;
+      await api().call('access.apply', set(`${ROLES}\n${permit}`));
+      const asked = web.unary(Control.method.listResources, {}, options);
+      await (may ? asked : expect(asked).rejects.toMatchObject({ code: Code.PERMISSION_DENIED }));
+    }
+    await api().call('access.apply', set(ROLES));
     expect((await server.ask({ path: '/v1/entries', as: await server.identify('/web') })).status).toBe(200);
     expect((await server.ask({ path: '/v1/targets', as: await server.identify('/web') })).status).toBe(403);
   });

@@ -1,8 +1,8 @@
 /**
- * The action of each gRPC method, by which policy speaks of it: what the same act is called as an endpoint, where there is one. Who may do what
- * stands in the built-in and the default policy; a method that is missing here is refused to everyone.
+ * The actions of each gRPC method, by which policy speaks of it: what the same act is called as an endpoint, where there is one. One that answers what
+ * several endpoints do is for whoever may do each. Who may do what stands in the built-in and the default policy; a method that is missing here is refused to everyone.
  */
-export const rpcActions: ReadonlyMap<string, string> = new Map(
+export const rpcActions: ReadonlyMap<string, readonly [string, ...string[]]> = new Map(
   Object.entries({
     'grpc.health.v1.Health': { Check: 'health.check' },
     'spire.api.server.agent.v1.Agent': {
@@ -29,7 +29,7 @@ export const rpcActions: ReadonlyMap<string, string> = new Map(
     'spire.api.server.entry.v1.Entry': {
       GetAuthorizedEntries: 'issuable-entry.list',
       SyncAuthorizedEntries: 'issuable-entry.sync',
-      CountEntries: 'entry.count',
+      CountEntries: 'entry.list',
       ListEntries: 'entry.list',
       GetEntry: 'entry.get',
       BatchCreateEntry: 'entry.create',
@@ -50,7 +50,7 @@ export const rpcActions: ReadonlyMap<string, string> = new Map(
       Apply: 'resource.apply',
       CreateEntry: 'entry.create',
       ListEntryAttributes: 'entry.list',
-      ListResources: 'resource.list',
+      ListResources: ['target.list', 'policy.list'],
       ListGateways: 'gateway.list',
     },
     'countersign.control.v1.Records': {
@@ -67,10 +67,10 @@ export const rpcActions: ReadonlyMap<string, string> = new Map(
     'countersign.control.v1.Questions': { Answer: 'question.answer' },
     'countersign.control.v1.Sessions': { ListSessions: 'session.list', EndSessions: 'session.end' },
   }).flatMap(([service, actions]) =>
-    Object.entries(actions).map(([method, action]): [string, string] => [
-      `/${service}/${method}`,
-      `countersign:${action}`,
-    ]),
+    Object.entries<string | readonly string[]>(actions).map(([method, named]): [string, [string, ...string[]]] => {
+      const [first = '', ...rest] = [named].flat().map((action) => `countersign:${action}`);
+      return [`/${service}/${method}`, [first, ...rest]];
+    }),
   ),
 );
 
@@ -92,7 +92,7 @@ export const rpcGroups = {
   /** What operators do: look, and change. */
   'countersign:look': [
     ...['node.count', 'node.list', 'node.get', 'federated-bundle.get', 'federated-bundle.count'],
-    ...['federated-bundle.list', 'entry.count', 'entry.list', 'entry.get', 'resource.list', 'gateway.list'],
+    ...['federated-bundle.list', 'entry.list', 'entry.get', 'target.list', 'policy.list', 'gateway.list'],
     ...['record.search', 'record.get', 'log.list', 'session.list'],
   ],
   'countersign:change': [

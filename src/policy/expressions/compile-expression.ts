@@ -1,3 +1,4 @@
+import { orByBeginning } from './beginnings.ts';
 import {
   argumentOf,
   type ExprJson,
@@ -11,7 +12,7 @@ import {
 } from './cedar-json.ts';
 import { EvaluationError } from './evaluation-error.ts';
 import { datetimeOf, extensionFunctions, instantOf } from './extensions.ts';
-import { compileLike } from './like.ts';
+import { compileLike, compileLikeOfBeginning } from './like.ts';
 import { addLong, multiplyLong, negateLong, subtractLong } from './long.ts';
 import {
   asEntity,
@@ -116,11 +117,12 @@ const operators: Readonly<Record<string, (operand: unknown) => Evaluable>> = {
     const { left, pattern } = fields(operand);
     const text = compileExpression(expressionOf(left));
     const matches = compileLike(patternOf(pattern));
-    return test((env) => {
+    const whole = test((env) => {
       const found = text.evaluate(env);
       if (typeof found !== 'string') throw typeError('string', found);
       return matches(found);
     });
+    return orByBeginning(whole, expressionOf(left), compileLikeOfBeginning(patternOf(pattern)));
   },
   contains: (operand) => {
     const [left, right] = pair(operand);
@@ -206,8 +208,11 @@ function equality(operand: unknown): Evaluable {
   const constant = right.literal ?? left.literal;
   // Most conditions compare with a plain literal: `===` is all it takes.
   if (constant !== undefined && typeof constant !== 'object') {
-    const { evaluate } = right.literal === constant ? left : right;
-    return test((env) => evaluate(env) === constant);
+    const isRight = right.literal === constant;
+    const { evaluate } = isRight ? left : right;
+    const whole = test((env) => evaluate(env) === constant);
+    if (typeof constant !== 'string') return whole;
+    return orByBeginning(whole, fields(operand)[isRight ? 'left' : 'right'], compileLikeOfBeginning([constant]));
   }
   return test((env) => {
     const found = left.evaluate(env);
@@ -260,6 +265,8 @@ function presence(operand: unknown): Evaluable {
   const { left, attr } = fields(operand);
   const path = typeof attr === 'string' ? [attr] : namesOf(attr);
   const container = containerOf(left, path[0]);
+  const [only] = path;
+  if (path.length === 1 && only !== undefined) return test((env) => hasOne(env, container.evaluate(env), only));
   return test((env) => {
     let current = container.evaluate(env);
     for (const name of path) {
@@ -311,6 +318,11 @@ function read(env: Environment, from: Value, name: string): Value | undefined {
   }
   if (!isRecord(from)) throw typeError('record or entity', from);
   return attributeOf(from, name);
+}
+
+function hasOne(env: Environment, from: Value, name: string): boolean {
+  const entity = from instanceof EntityValue ? known(env, from) : undefined;
+  return entity instanceof KnownEntity ? entity.has(name) : read(env, from, name) !== undefined;
 }
 
 /** The entity as the request knows it, if it does: an attribute or a literal only names one. */

@@ -53,7 +53,8 @@ function pairOf(attribute: ExprJson, literal: ExprJson) {
   return { key, value };
 }
 
-function keyOf(expression: ExprJson): EqualityKey | undefined {
+/** The attribute that an expression reads, if it is directly one of a part of the request. */
+export function keyOf(expression: ExprJson): EqualityKey | undefined {
   if (!('.' in expression)) return undefined;
   const { left, attr } = fields(expression['.']);
   const variable = expressionOf(left)['Var'];

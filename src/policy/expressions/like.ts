@@ -3,11 +3,7 @@
  * right; the leftmost place is always good enough, so nothing is ever tried twice.
  */
 export function compileLike(pieces: readonly (string | null)[]): (text: string) => boolean {
-  const parts = [''];
-  for (const piece of pieces) {
-    if (piece === null) parts.push('');
-    else parts.push(`${parts.pop() ?? ''}${piece}`);
-  }
+  const parts = partsOf(pieces);
   const head = parts[0] ?? '';
   if (parts.length === 1) return (text) => text === head;
   const tail = parts.at(-1) ?? '';
@@ -23,4 +19,27 @@ export function compileLike(pieces: readonly (string | null)[]): (text: string) 
     }
     return true;
   };
+}
+
+/** What such a pattern says of every text that begins so; undefined where it says this of one and that of another. */
+export function compileLikeOfBeginning(pieces: readonly (string | null)[]): (beginning: string) => boolean | undefined {
+  const parts = partsOf(pieces);
+  const [head = '', tail = ''] = [parts[0], parts.at(-1)];
+  const matches = compileLike(pieces);
+  const isWhole = parts.length === 1;
+  return (beginning) => {
+    if (!head.startsWith(beginning) && (isWhole || !beginning.startsWith(head))) return false;
+    // Behind a wildcard that ends the pattern anything may stand.
+    return !isWhole && tail === '' && matches(beginning) ? true : undefined;
+  };
+}
+
+/** The texts between wildcards. */
+function partsOf(pieces: readonly (string | null)[]): readonly string[] {
+  const parts = [''];
+  for (const piece of pieces) {
+    if (piece === null) parts.push('');
+    else parts.push(`${parts.pop() ?? ''}${piece}`);
+  }
+  return parts;
 }

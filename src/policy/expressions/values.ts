@@ -33,6 +33,8 @@ export class KnownEntity extends EntityValue {
   readonly tags: RecordValue | 'untold';
   /** Attributes that it stands open in: it is many entities. What reads one fails. */
   readonly open: ReadonlySet<string>;
+  /** Of those, texts that all of them have, by how they begin; undefined of one that is one. */
+  readonly beginnings: ReadonlyMap<string, string> | undefined;
   /** All of them, each once. */
   readonly ancestors: readonly KnownEntity[];
 
@@ -40,12 +42,17 @@ export class KnownEntity extends EntityValue {
     uid: { readonly type: string; readonly id: string },
     attributes: RecordValue,
     ancestors: readonly KnownEntity[],
-    { tags = NO_TAGS, open = NOTHING_OPEN }: Partial<Pick<KnownEntity, 'tags' | 'open'>> = {},
+    {
+      tags = NO_TAGS,
+      open = NOTHING_OPEN,
+      beginnings,
+    }: Partial<Pick<KnownEntity, 'tags' | 'open' | 'beginnings'>> = {},
   ) {
     super(uid.type, uid.id);
     this.attributes = attributes;
     this.tags = tags;
     this.open = open;
+    this.beginnings = beginnings;
     this.ancestors = ancestors;
   }
 
@@ -55,7 +62,12 @@ export class KnownEntity extends EntityValue {
     return attributeOf(this.attributes, name);
   }
 
-  /** As that, of a tag. */
+  /** Whether it has one of that name. @throws EvaluationError where it is open in that */
+  has(name: string): boolean {
+    return this.beginnings?.has(name) === true || this.attribute(name) !== undefined;
+  }
+
+  /** As `attribute`, of a tag. */
   tag(key: string): Value | undefined {
     if (this.tags !== 'untold') return attributeOf(this.tags, key);
     if (this.open.size > 0) throw new EvaluationError('the question does not settle the tags');

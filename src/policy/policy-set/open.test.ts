@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EntityRef } from '../../model/index.ts';
+import { compileLike, compileLikeOfBeginning } from '../expressions/like.ts';
 import { loadPolicies } from '../loading/load.ts';
 import { composeSchema } from '../schema/compose-schema.ts';
 
@@ -93,5 +95,61 @@ describe('a question that leaves attributes open', () => {
     expect(of({ ...clerk, attributes: {}, open: ['team'] })).toBe('sometimes');
     expect(of(clerk)).toBe('always');
     expect(of({ ...clerk, attributes: {} })).toBe('never');
+  });
+});
+
+describe('a question that settles how a text begins', () => {
+  const within = (beginning: string): EntityRef => ({ ...letters({}, ['to', 'from']), beginnings: { to: beginning } });
+  const like = (pattern: string) => `resource has to && resource.to like "${pattern}"`;
+  const permit = (condition: string) => `permit(principal, action, resource) when { ${condition} };`;
+  const forbid = (condition: string) => `${ALL} @id("kept") forbid(principal, action, resource) when { ${condition} };`;
+
+  it('is allowed what is permitted of all that begins so, and nothing more', () => {
+    for (const pattern of ['shop/*', 'sh*', '*', '*op*'])
+      expect([pattern, ask(permit(like(pattern)), within('shop/')).allow]).toEqual([pattern, true]);
+    for (const pattern of ['shop/web/*', 'shop/*x', 'court/*', 'shop/', 'shop', '*x', 'shop/*web*'])
+      expect([pattern, ask(permit(like(pattern)), within('shop/')).allow]).toEqual([pattern, false]);
+    expect(ask(permit('resource has to && resource.to == "shop/web"'), within('shop/')).allow).toBe(false);
+    expect(ask(permit('resource has to && resource.to != "court/web"'), within('shop/')).allow).toBe(true);
+    expect(ask(permit('resource has to && resource.to != "shop/web"'), within('shop/')).allow).toBe(false);
+    expect(ask(permit('resource has to'), within('shop/')).allow).toBe(true);
+    expect(ask(permit('resource has from'), within('shop/')).allow).toBe(false);
+  });
+
+  it('is refused by whatever forbids some of it', () => {
+    for (const condition of [like('shop/secret/*'), like('*secret*'), 'resource has to && resource.to == "shop/web"'])
+      expect([condition, ask(forbid(condition), within('shop/'))]).toMatchObject([condition, { policies: ['kept'] }]);
+    for (const condition of [like('court/*'), 'resource has to && resource.to == "court/web"', '!(resource has to)'])
+      expect([condition, ask(forbid(condition), within('shop/')).allow]).toEqual([condition, true]);
+    expect(ask(forbid(like('shop/*')), within('shop/'))).toMatchObject({ allow: false, reason: 'forbidden' });
+  });
+
+  it('fails whatever reads the text otherwise, as a list, beside another or by way of a choice', () => {
+    for (const condition of [
+      'resource has to && ["shop/web"].contains(resource.to)',
+      'resource has to && principal has team && resource.to == principal.team',
+      'resource has to && (if principal has team then resource.to else "x") like "shop/*"',
+      'resource has to && [resource.to] == ["court"]',
+    ]) {
+      expect([condition, ask(permit(condition), within('shop/')).allow]).toEqual([condition, false]);
+      expect([condition, ask(forbid(condition), within('shop/')).allow]).toEqual([condition, false]);
+    }
+  });
+
+  it('is of one that is open in it, and a text', () => {
+    expect(ask(ALL, { ...letters({ to: 'x' }, ['from']), beginnings: { to: 'x' } }).allow).toBe(false);
+    expect(ask(ALL, { ...letters({}, ['to', 'from']), beginnings: { unheard: 'x' } }).allow).toBe(false);
+  });
+
+  it('goes by a pattern as every text would that begins so', () => {
+    const piece = fc.oneof(fc.constant(null), fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 3 }));
+    const rest = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 5 });
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 4 }), rest, rest, (pieces, beginning, end) => {
+        const settled = compileLikeOfBeginning(pieces)(beginning);
+        if (settled !== undefined) expect(compileLike(pieces)(beginning + end)).toBe(settled);
+      }),
+      { numRuns: 3000 },
+    );
   });
 });

@@ -92,7 +92,10 @@ function entityReader(name: string, { ancestorTypes, attributes, tags }: EntityT
     ancestorTypes,
     make(ref: EntityRef, ancestors: readonly KnownEntity[]): KnownEntity {
       if (readTags === undefined && ref.tags !== undefined) throw new RequestError(`${name} has no tags in the schema`);
-      const open = ref.open === undefined ? {} : { open: openNames(ref, attributes, name) };
+      const open =
+        ref.open === undefined
+          ? {}
+          : { open: openNames(ref, attributes, name), beginnings: beginningsOf(ref, attributes, name) };
       const own = ref.open === undefined ? readAttributes(ref.attributes) : readRest(ref, attributes, name);
       if (readTags === undefined) return new KnownEntity(ref, own, ancestors, open);
       const told = ref.tags === undefined ? 'untold' : readTags(ref.tags);
@@ -108,6 +111,18 @@ function openNames({ open = [], attributes }: EntityRef, declared: EntityTypeFac
     if (Object.hasOwn(attributes, one)) throw new RequestError(`${name} has ${one}, and is open in it`);
   }
   return new Set(open);
+}
+
+/** Of texts alone, in which it is open. */
+function beginningsOf({ open = [], beginnings }: EntityRef, declared: EntityTypeFacts['attributes'], name: string) {
+  if (beginnings === undefined) return undefined;
+  const entries = Object.entries(beginnings);
+  for (const [one, text] of entries) {
+    if (!open.includes(one)) throw new RequestError(`${name} has a beginning of ${one}, and is not open in it`);
+    if (declared[one]?.type !== 'String' || typeof text !== 'string')
+      throw new RequestError(`${name} has a beginning of ${one}, which is no text`);
+  }
+  return new Map(entries);
 }
 
 /** All but what it is open in. */
