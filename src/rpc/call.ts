@@ -73,3 +73,6 @@ export function abortStatus(signal: AbortSignal): RpcError {
   }
   return new RpcError(Code.CANCELLED, 'the call was cancelled', { cause: reason });
 }
+
+/** What is said of a call whose connection went away with it: whether the server has done it is not known. */
+export const CONNECTION_LOST = 'the connection was lost';

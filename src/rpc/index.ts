@@ -17,6 +17,7 @@ export {
   abortStatus,
   type CallContext,
   type CallOptions,
+  CONNECTION_LOST,
   type Peer,
   RpcError,
 } from './call.ts';

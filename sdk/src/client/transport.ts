@@ -5,6 +5,7 @@ import type { PeerCertificate } from 'node:tls';
 import { parseSpiffeId } from '../identity/index.ts';
 import { type ApiClient, type ApiReply, type ApiRequest, createClientOver } from './api-client.ts';
 import { lookupOf } from './localhost.ts';
+import { createTurns, NotReached } from './turns.ts';
 
 /** Where a server is, and by what the caller proves who it is. */
 export type ApiPlace =
@@ -30,9 +31,28 @@ export type ApiPlace =
  * const api = createApiClient({ unix: '/run/countersign/server/api.sock' });
  * const { output } = await api.call('target.get', { name: 'shop' });
  * ```
+ *
+ * Of several places, which stand for servers of one trust domain, the first that answers is asked, and asked from then on; where it goes away the next is. What
+ * may have been sent is asked for again only where that does no more than once: what only looks, and what has an idempotency key.
  */
-export function createApiClient(place: ApiPlace): ApiClient {
+export function createApiClient(places: ApiPlace | readonly [ApiPlace, ...ApiPlace[]]): ApiClient {
+  if (!('length' in places)) return clientOf(places);
+  const [first, ...others] = places;
+  if (others.length === 0) return clientOf(first);
+  const ways = places.map((place) => ({
+    name: placeText(place),
+    send: async (request: ApiRequest) => replyOf(await sendRequest(place, request, REACH_MS_MAX)),
+  }));
+  return createClientOver(createTurns(ways));
+}
+
+function clientOf(place: ApiPlace): ApiClient {
   return createClientOver(async (request) => replyOf(await sendRequest(place, request)));
+}
+
+/** As people write it. */
+function placeText(place: ApiPlace): string {
+  return 'unix' in place ? place.unix : `${place.host}:${place.port}`;
 }
 
 function replyOf(answer: IncomingMessage): ApiReply {
@@ -44,8 +64,15 @@ function replyOf(answer: IncomingMessage): ApiReply {
   };
 }
 
-/** Resolves once the answer's headers are there, and rejects where there is none. Whoever calls reads the answer to its end. */
-function sendRequest(place: ApiPlace, { method, path, headers, body, signal }: ApiRequest): Promise<IncomingMessage> {
+/**
+ * Resolves once the answer's headers are there, and rejects where there is none. Whoever calls reads the answer to its end. `reachMsMax`: how long it may
+ * take until the server has proved itself. @throws NotReached where that is said; Error
+ */
+function sendRequest(
+  place: ApiPlace,
+  { method, path, headers, body, signal }: ApiRequest,
+  reachMsMax?: number,
+): Promise<IncomingMessage> {
   const common: RequestOptions = {
     ...{ method, path, agent: false },
     headers: {
@@ -61,7 +88,18 @@ function sendRequest(place: ApiPlace, { method, path, headers, body, signal }: A
         ? requestPlain({ ...common, socketPath: place.unix, host: 'localhost' })
         : requestTls({ ...common, ...tlsOf(place) });
     sent.on('response', resolve);
-    sent.on('error', reject);
+    let isReached = false;
+    if (reachMsMax !== undefined)
+      sent.once('socket', (socket) => {
+        socket.setTimeout(reachMsMax, () => sent.destroy(new Error(`nobody has answered for ${reachMsMax} ms`)));
+        socket.once('unix' in place ? 'connect' : 'secureConnect', () => {
+          isReached = true;
+          socket.setTimeout(0);
+        });
+      });
+    sent.on('error', (error) =>
+      reject(reachMsMax === undefined || isReached ? error : new NotReached(placeText(place), error)),
+    );
     sent.end(body);
   });
 }
@@ -99,3 +137,6 @@ function faultOf(certificate: PeerCertificate, server: string): Error | undefine
   if (uris.length === 1 && uris[0] === `URI:${wanted}`) return undefined;
   return new Error(`the server that answered is not ${wanted}`);
 }
+
+/** A server that is there takes a connection in a fraction of that; one that stands still never does. */
+const REACH_MS_MAX = 3_000;

@@ -1,25 +1,27 @@
 import { readTrustedFile } from '../../private-files/index.ts';
 import { type CliCommand, exitCodes, flagOption, requiredOption, textOption, UsageError } from '../command.ts';
-import { parseServer } from '../connections/with-rest.ts';
+import { firstReached } from '../connections/first-reached.ts';
+import { parseServers } from '../connections/with-rest.ts';
 import { loginByBrowser, loginByDevice } from '../people/log-in.ts';
 import { writeLogin } from '../people/login-file.ts';
 
 export const command: CliCommand = {
   summary: 'Log in at a server as yourself, by a browser.',
   options: [
-    ['--server <host:port>', 'where the server serves REST'],
+    ['--server <host:port,…>', 'where the server serves REST; of several, the first that is reached'],
     ['--ca <file>', "CA certificates in PEM that the server's is held against (default: those of this machine)"],
     ['--device', 'show a code to type into a browser elsewhere, where this computer has none'],
   ],
   examples: [
     'countersign login --server countersign.corp.example:8443',
     'countersign login --server countersign.corp.example:8443 --device',
+    'countersign login --server one.corp.example:8443,two.corp.example:8443',
   ],
   async run(context, input) {
     const server = requiredOption(input, 'server');
     const file = textOption(input, 'ca');
     const ca = file === undefined ? undefined : certificatesOf(file);
-    const place = { ...parseServer(server), ca };
+    const place = { ...(await firstReached(parseServers(server), context.signal)), ca };
     const login = flagOption(input, 'device') ? loginByDevice : loginByBrowser;
     const { token, endsMs, name } = await login(context, place);
     const path = await writeLogin(context, { server, token, endsMs, name, ...(ca === undefined ? {} : { ca }) });

@@ -1,6 +1,7 @@
 import { messageOf } from '../../std/index.ts';
 import { type CliCommand, exitCodes, UsageError } from '../command.ts';
-import { parseServer } from '../connections/with-rest.ts';
+import { firstReached } from '../connections/first-reached.ts';
+import { parseServers } from '../connections/with-rest.ts';
 import { readLogin, removeLogin } from '../people/login-file.ts';
 import { postForm } from '../people/post-form.ts';
 
@@ -26,7 +27,7 @@ export const command: CliCommand = {
     const { server, token, ca } = login;
     let exitCode: number = exitCodes.ok;
     try {
-      const place = { ...parseServer(server), ca };
+      const place = { ...(await firstReached(parseServers(server), context.signal)), ca };
       const { status } = await postForm(place, { path: '/sign-in/out', form: {}, token, signal: context.signal });
       if (status !== 200) throw new Error(`it answers ${status}`);
     } catch (error) {

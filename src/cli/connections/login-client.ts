@@ -6,7 +6,7 @@ import { assert } from '../../std/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
 import { type Login, readLogin } from '../people/login-file.ts';
 import { createRestCalls } from './rest-calls.ts';
-import { loginPlace } from './with-rest.ts';
+import { loginPlaces } from './with-rest.ts';
 
 /**
  * Where somebody has logged in and no socket, server or identity is named: a client that calls as they, by REST. What REST does not offer is
@@ -19,7 +19,7 @@ export async function loginClient(context: CliContext, input: CliInput): Promise
 }
 
 function restBacked(context: CliContext, login: Login): RpcClient {
-  const api = createApiClient(loginPlace(context, login));
+  const api = createApiClient(loginPlaces(context, login));
   const calls = createRestCalls();
   const call = async (...[method, request, { signal }]: Parameters<RpcClient['unary']>) => {
     const found = calls.get(method);

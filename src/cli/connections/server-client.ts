@@ -1,8 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseAddress } from '../../config/index.ts';
-import { Code, type Connect, createRpcClient, type RpcClient, RpcError } from '../../rpc/index.ts';
+import { CONNECTION_LOST, Code, type Connect, createRpcClient, type RpcClient, RpcError } from '../../rpc/index.ts';
 import { createSilentLog, messageOf } from '../../std/index.ts';
 import { decodeCertificatesPem, parseCertificate, verifyX509Svid } from '../../wire/x509/index.ts';
 import { type CliContext, type CliInput, textOption, UsageError } from '../command.ts';
@@ -10,6 +9,7 @@ import { settingsIfAny } from '../settings.ts';
 import { shellWord } from '../terminal/shell-word.ts';
 import { loginClient } from './login-client.ts';
 import { whyUnreached } from './unreached.ts';
+import { parseServers } from './with-rest.ts';
 
 /** Runs `work` with a client of the server, and closes it: as whoever has logged in, where nothing else is named. */
 export async function withServer<T>(
@@ -22,7 +22,7 @@ export async function withServer<T>(
   const connect = serverAddress(context, input);
   const client = createRpcClient({ clock: context.clock, log: createSilentLog(), connect });
   try {
-    return await work(client);
+    return await work(carefully(client, 'others' in connect));
   } catch (error) {
     if (!(error instanceof RpcError) || error.code !== Code.UNAVAILABLE) throw error;
     const option = 'unix' in connect ? '--socket' : '--server';
@@ -31,6 +31,27 @@ export async function withServer<T>(
   } finally {
     await client.close();
   }
+}
+
+/** Calls that a connection took with it: what only looks is asked again, of the next server where there are several; of anything else it is said what is not known. */
+function carefully(client: RpcClient, hasOthers: boolean): RpcClient {
+  const unary: RpcClient['unary'] = async (method, request, options) => {
+    try {
+      return await client.unary(method, request, options);
+    } catch (error) {
+      if (!(error instanceof RpcError && error.code === Code.UNAVAILABLE && error.message === CONNECTION_LOST))
+        throw error;
+      if (!LOOKS.test(method.name))
+        throw new RpcError(
+          error.code,
+          `the server went away amid ${method.name}: it is not known whether that was done; look before you ask for it again`,
+          { cause: error },
+        );
+      if (!hasOthers) throw error;
+      return client.unary(method, request, options);
+    }
+  };
+  return { ...client, unary };
 }
 
 function serverAddress(context: CliContext, input: CliInput): Connect {
@@ -42,12 +63,11 @@ function serverAddress(context: CliContext, input: CliInput): Connect {
     };
   const directory = textOption(input, 'identity');
   if (directory === undefined) throw new UsageError('--server needs --identity, the folder of an admin identity');
-  const { host, port } = parseAddress(server);
-  if (host === '' || !(port >= 1 && port <= 65_535))
-    throw new UsageError(`--server ${server} is not host:port, as in 127.0.0.1:8081`);
+  const [first, ...others] = parseServers(server);
   const { roots, chainDer, key, serverId } = readIdentity(directory);
   return {
-    ...{ host, port },
+    ...first,
+    ...(others.length === 0 ? {} : { others }),
     tls: {
       identity: () => ({ chainDer, key }),
       verifyPeer(presented) {
@@ -78,3 +98,6 @@ function readIdentity(directory: string) {
 function readPem(directory: string, file: string): Buffer[] {
   return decodeCertificatesPem(readFileSync(join(directory, file), 'utf8'));
 }
+
+/** Of a method that changes nothing. */
+const LOOKS = /^(List|Get|Count|Search)/;

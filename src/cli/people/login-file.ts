@@ -4,7 +4,7 @@ import { type CliContext, UsageError } from '../command.ts';
 
 /** What `login` keeps for the commands after it, in a file that nobody else reads. */
 export interface Login {
-  /** `host:port`. */
+  /** `host:port`, or several with commas between them: all that it is good at. */
   readonly server: string;
   /** Certificates in PEM that the server's is held against; absent: those of the machine. */
   readonly ca?: string;

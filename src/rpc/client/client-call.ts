@@ -17,7 +17,7 @@ import {
   type StatusCode,
   type StatusDetail,
 } from '../../wire/grpc/index.ts';
-import { abortStatus, type CallOptions, RpcError } from '../call.ts';
+import { abortStatus, type CallOptions, CONNECTION_LOST, RpcError } from '../call.ts';
 import { createMessageReader } from '../connection/message-reader.ts';
 import type { ClientLink } from './client-connection.ts';
 
@@ -147,7 +147,7 @@ function statusOf(end: {
   if (headers === undefined && reset === constants.NGHTTP2_REFUSED_STREAM) {
     return new UnprocessedError(Code.UNAVAILABLE, 'the server refused the call unseen');
   }
-  if (end.lost) return new RpcError(Code.UNAVAILABLE, 'the connection was lost');
+  if (end.lost) return new RpcError(Code.UNAVAILABLE, CONNECTION_LOST);
   if (reset !== constants.NGHTTP2_NO_ERROR) {
     return new RpcError(RESET_CODES.get(reset) ?? Code.INTERNAL, `the server reset the call (HTTP/2 error ${reset})`);
   }
