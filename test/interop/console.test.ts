@@ -86,7 +86,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
     const { page } = ada;
     await goTo(page, '/sessions', 'Live sessions');
     const client = await session();
-    client.send(query('select pg_sleep(60)'));
+    client.send(query('select pg_sleep(900)'));
     const row = page.getByRole('row').filter({ hasText: '/web' });
     await row.getByText('postgres:').first().waitFor();
     await row.click();
@@ -129,7 +129,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
     const client = await session(HOSTILE_APPLICATION);
     client.send(query(`select id as "<b>x</b>" from "${HOSTILE_TABLE}"`));
     await client.ready();
-    client.send(query(`select pg_sleep(60) as "<svg onload=alert(3)>"`));
+    client.send(query(`select pg_sleep(900) as "<svg onload=alert(3)>"`));
     await goTo(page, '/sessions', 'Live sessions');
     await page.getByRole('row').filter({ hasText: 'alert(2)' }).click();
     await page.getByRole('dialog').getByText('"><script>alert(2)</script>').waitFor();
@@ -174,7 +174,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
       client = await session();
       client.send(query('select no_such_column'));
       await client.ready();
-      client.send(query('select pg_sleep(60)'));
+      client.send(query('select pg_sleep(900)'));
     });
     afterAll(() => client?.close());
 

@@ -247,7 +247,12 @@ const MORE_FIELDS = [
 ] as const;
 const NO_FILTERS = Object.fromEntries(FILTER_NAMES.map((name) => [name, undefined]));
 const COLUMNS: readonly TableColumn<RecordItem>[] = [
-  { id: 'time', header: 'When', width: '9.5rem', cell: ({ entry }) => <Time at={Number(entry['timeMs'])} /> },
+  {
+    id: 'time',
+    header: 'When',
+    width: 'minmax(6.5rem, 9.5rem)',
+    cell: ({ entry }) => <Time at={Number(entry['timeMs'])} />,
+  },
   { id: 'kind', header: 'Kind', width: '6.8rem', cell: (item) => <Kind item={item} /> },
   {
     id: 'identity',
