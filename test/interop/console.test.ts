@@ -106,7 +106,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
 
   it('finds what a session did, and proves an entry in the browser, with the server gone', async () => {
     const { page } = ada;
-    await goTo(page, '/record?kind=session-close', 'Record');
+    await goTo(page, '/record?kind=session-close&follow=true', 'Record');
     await page.getByRole('row').filter({ hasText: 'session-close' }).first().click();
     const panel = page.getByRole('region', { name: 'Proof' });
     await panel.getByRole('button', { name: 'Verify in this browser' }).click();
@@ -167,6 +167,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
       ['overview', '/', 'Overview'],
       ['sessions', '/sessions', 'Live sessions'],
       ['record', '/record', 'Record'],
+      ['replay-none', '/replay', 'Session replay'],
       ['nothing', '/record?target=nowhere', 'Record'],
     ] as const;
     let client: Awaited<ReturnType<typeof session>>;
@@ -223,6 +224,13 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
           await page.getByRole('row').filter({ hasText: 'intent' }).first().click();
           await page.getByRole('button', { name: 'Verify in this browser' }).click();
           await page.getByText('Verified', { exact: true }).waitFor();
+        },
+      ],
+      [
+        'replay',
+        async (page) => {
+          await page.getByRole('link', { name: 'what its session did before and after' }).click();
+          await page.getByRole('list', { name: 'What it did' }).getByText('session-open').waitFor();
         },
       ],
       [

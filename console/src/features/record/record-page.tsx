@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { problemOf, useLive, usePages } from '../../api/index.ts';
 import { useFilters } from '../../page/index.ts';
 import {
@@ -123,6 +123,11 @@ function useEntries(
   const more = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
+  const isLive = live.state === 'live';
+  useEffect(() => {
+    // What came between the search and the moment from which it is followed is in neither.
+    if (isLive) void refetch();
+  }, [isLive, refetch]);
   const { isPending, isError, error, isFetchingNextPage } = pages;
   return {
     ...{ items, state: live.state, problem: live.problem },
