@@ -134,7 +134,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
     await page.getByRole('row').filter({ hasText: 'alert(2)' }).click();
     await page.getByRole('dialog').getByText('"><script>alert(2)</script>').waitFor();
     await page.keyboard.press('Escape');
-    await goTo(page, '/record', 'Record');
+    await goTo(page, '/record?follow=true', 'Record');
     await page.getByRole('row').filter({ hasText: 'onerror=alert(1)' }).first().click();
     await page.getByRole('dialog').getByText('onerror=alert(1)').first().waitFor();
     await goTo(page, `/record?object=${encodeURIComponent('<img src=x onerror=alert(4)>')}&kind=denial`, 'Record');
