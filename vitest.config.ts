@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-const UNIT = ['src', 'sdk', 'scripts', 'test/conformance', 'test/fuzz', 'test/support'].map(
+const UNIT = ['src', 'sdk', 'console/src', 'scripts', 'test/conformance', 'test/fuzz', 'test/support'].map(
   (folder) => `${folder}/**/*.test.ts`,
 );
 const ALONE = '**/*.alone.test.ts';

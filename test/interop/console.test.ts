@@ -86,7 +86,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
     const { page } = ada;
     await goTo(page, '/sessions', 'Live sessions');
     const client = await session();
-    client.send(query('select pg_sleep(60)'));
+    client.send(query('select pg_sleep(900)'));
     const row = page.getByRole('row').filter({ hasText: '/web' });
     await row.getByText('postgres:').first().waitFor();
     await row.click();
@@ -106,7 +106,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
 
   it('finds what a session did, and proves an entry in the browser, with the server gone', async () => {
     const { page } = ada;
-    await goTo(page, '/record?kind=session-close', 'Record');
+    await goTo(page, '/record?kind=session-close&follow=true', 'Record');
     await page.getByRole('row').filter({ hasText: 'session-close' }).first().click();
     const panel = page.getByRole('region', { name: 'Proof' });
     await panel.getByRole('button', { name: 'Verify in this browser' }).click();
@@ -129,12 +129,12 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
     const client = await session(HOSTILE_APPLICATION);
     client.send(query(`select id as "<b>x</b>" from "${HOSTILE_TABLE}"`));
     await client.ready();
-    client.send(query(`select pg_sleep(60) as "<svg onload=alert(3)>"`));
+    client.send(query(`select pg_sleep(900) as "<svg onload=alert(3)>"`));
     await goTo(page, '/sessions', 'Live sessions');
     await page.getByRole('row').filter({ hasText: 'alert(2)' }).click();
     await page.getByRole('dialog').getByText('"><script>alert(2)</script>').waitFor();
     await page.keyboard.press('Escape');
-    await goTo(page, '/record', 'Record');
+    await goTo(page, '/record?follow=true', 'Record');
     await page.getByRole('row').filter({ hasText: 'onerror=alert(1)' }).first().click();
     await page.getByRole('dialog').getByText('onerror=alert(1)').first().waitFor();
     await goTo(page, `/record?object=${encodeURIComponent('<img src=x onerror=alert(4)>')}&kind=denial`, 'Record');
@@ -167,6 +167,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
       ['overview', '/', 'Overview'],
       ['sessions', '/sessions', 'Live sessions'],
       ['record', '/record', 'Record'],
+      ['replay-none', '/replay', 'Session replay'],
       ['nothing', '/record?target=nowhere', 'Record'],
     ] as const;
     let client: Awaited<ReturnType<typeof session>>;
@@ -174,7 +175,7 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
       client = await session();
       client.send(query('select no_such_column'));
       await client.ready();
-      client.send(query('select pg_sleep(60)'));
+      client.send(query('select pg_sleep(900)'));
     });
     afterAll(() => client?.close());
 
@@ -223,6 +224,13 @@ describe.skipIf(mayLack(chromiumBinary))('the console', () => {
           await page.getByRole('row').filter({ hasText: 'intent' }).first().click();
           await page.getByRole('button', { name: 'Verify in this browser' }).click();
           await page.getByText('Verified', { exact: true }).waitFor();
+        },
+      ],
+      [
+        'replay',
+        async (page) => {
+          await page.getByRole('link', { name: 'what its session did before and after' }).click();
+          await page.getByRole('list', { name: 'What it did' }).getByText('session-open').waitFor();
         },
       ],
       [

@@ -13,7 +13,7 @@ import {
   Mono,
   Time,
 } from '../../ui/index.ts';
-import { type EntryView, KIND_TONES, outcomeOf, parseId, type RecordItem, viewOf } from './entry.ts';
+import { type EntryView, idOf, KIND_TONES, outcomeOf, parseId, type RecordItem, viewOf } from './entry.ts';
 import { JsonTree } from './json-tree.tsx';
 import { ProofPanel } from './proof/proof-panel.tsx';
 
@@ -65,6 +65,18 @@ function Entry({ item, view }: { readonly item: RecordItem; readonly view: Entry
           ['Identity', <Filter key="v" name="identity" value={view.actor} />],
           ['Target', <Filter key="v" name="target" value={view.target} />],
           ['Session', session === undefined ? undefined : <Filter name="session" value={session} />],
+          [
+            'Replay',
+            session === undefined ? undefined : (
+              <Link
+                to="/replay"
+                search={{ session, target: view.target, at: idOf(item) } as never}
+                className="text-accent underline"
+              >
+                what its session did before and after
+              </Link>
+            ),
+          ],
           ['Operation', operation === undefined ? undefined : <Mono wrap>{operation}</Mono>],
           ['Reached', objects.length === 0 ? undefined : <Mono wrap>{objects.join('\n')}</Mono>],
           ['Masked', masks.length === 0 ? undefined : <Mono wrap>{masks.join('\n')}</Mono>],

@@ -66,7 +66,7 @@ export function summaryOf(view: EntryView): string {
   if (reason !== undefined) return reason;
   if (shape !== undefined) return `shape ${shape}`;
   if (status !== undefined) return status;
-  return text(detail['endpoint']) ?? text(detail['ended']) ?? text(detail['found']) ?? kind;
+  return text(detail['endpoint']) ?? text(detail['ended']) ?? text(detail['found']) ?? text(detail['step']) ?? kind;
 }
 
 /** How it ended, as a word and a tone. */
@@ -80,6 +80,7 @@ export function outcomeOf({
   if (status !== undefined)
     return [status, status === 'done' ? 'good' : status === 'failed' || status === 'over-limit' ? 'danger' : 'warn'];
   if (detail['step'] === 'failed') return ['failed', 'danger'];
+  if (detail['step'] === 'done') return ['done', 'good'];
   return undefined;
 }
 

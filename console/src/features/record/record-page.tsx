@@ -1,4 +1,4 @@
-import { useCallback, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { problemOf, useLive, usePages } from '../../api/index.ts';
 import { useFilters } from '../../page/index.ts';
 import {
@@ -123,6 +123,11 @@ function useEntries(
   const more = useCallback(() => {
     if (hasNextPage && !isFetching) void fetchNextPage();
   }, [hasNextPage, isFetching, fetchNextPage]);
+  const isLive = live.state === 'live';
+  useEffect(() => {
+    // What came between the search and the moment from which it is followed is in neither.
+    if (isLive) void refetch();
+  }, [isLive, refetch]);
   const { isPending, isError, error, isFetchingNextPage } = pages;
   return {
     ...{ items, state: live.state, problem: live.problem },
@@ -247,7 +252,12 @@ const MORE_FIELDS = [
 ] as const;
 const NO_FILTERS = Object.fromEntries(FILTER_NAMES.map((name) => [name, undefined]));
 const COLUMNS: readonly TableColumn<RecordItem>[] = [
-  { id: 'time', header: 'When', width: '9.5rem', cell: ({ entry }) => <Time at={Number(entry['timeMs'])} /> },
+  {
+    id: 'time',
+    header: 'When',
+    width: 'minmax(6.5rem, 9.5rem)',
+    cell: ({ entry }) => <Time at={Number(entry['timeMs'])} />,
+  },
   { id: 'kind', header: 'Kind', width: '6.8rem', cell: (item) => <Kind item={item} /> },
   {
     id: 'identity',

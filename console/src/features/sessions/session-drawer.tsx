@@ -58,7 +58,7 @@ export function SessionDrawer({
                 session.process === undefined ? undefined : (
                   <Mono
                     wrap
-                  >{`${session.process.executable} (pid ${session.process.pid}, uid ${session.process.uid})`}</Mono>
+                  >{`${session.process.executable === '' ? 'unnamed' : session.process.executable} (pid ${session.process.pid}, uid ${session.process.uid})`}</Mono>
                 ),
               ],
               ['Calls itself', session.application === undefined ? undefined : <Mono wrap>{session.application}</Mono>],
@@ -91,7 +91,14 @@ export function SessionDrawer({
               ['More masks', session.masksLeftOut === 0 ? undefined : session.masksLeftOut],
             ]}
           />
-          <p className="text-sm">
+          <p className="flex flex-wrap gap-x-6 gap-y-1 text-sm">
+            <Link
+              to="/replay"
+              search={{ session: session.id, target: session.target } as never}
+              className="text-accent underline"
+            >
+              Replay it
+            </Link>
             <Link to="/record" search={{ session: session.id } as never} className="text-accent underline">
               Everything this session did, in the record
             </Link>

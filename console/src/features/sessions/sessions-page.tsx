@@ -191,7 +191,7 @@ const COLUMNS: readonly TableColumn<Session>[] = [
     id: 'application',
     header: 'Application',
     width: 'minmax(6rem, 1fr)',
-    from: 1100,
+    from: 960,
     cell: ({ application = '' }) => <Mono>{application}</Mono>,
     sortBy: ({ application = '' }) => application,
   },

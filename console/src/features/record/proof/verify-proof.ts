@@ -53,7 +53,7 @@ interface Note {
 interface Key {
   readonly name: string;
   readonly id: number;
-  readonly publicKey: CryptoKey;
+  readonly publicKey: Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
