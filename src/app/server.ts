@@ -214,21 +214,8 @@ async function openParts(deps: ServerDeps) {
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{
-      revocations,
-      feed,
-      standing,
-      verifierCounts,
-      access,
-      questions,
-      probe,
-      databaseClock,
-      parsePolicies,
-      records,
-      shipping,
-      sinks,
-      retention,
-    },
+    ...{ revocations, feed, standing, verifierCounts, access, questions, probe, databaseClock, parsePolicies },
+    ...{ records, shipping, sinks, retention },
   };
 }
 

@@ -81,6 +81,7 @@ function sendRequest(
       ...tokenOf(place),
     },
     ...(signal === undefined ? {} : { signal }),
+    ...(reachMsMax === undefined ? {} : { timeout: reachMsMax }),
   };
   return new Promise((resolve, reject) => {
     const sent =
@@ -89,14 +90,11 @@ function sendRequest(
         : requestTls({ ...common, ...tlsOf(place) });
     sent.on('response', resolve);
     let isReached = false;
-    if (reachMsMax !== undefined)
-      sent.once('socket', (socket) => {
-        socket.setTimeout(reachMsMax, () => sent.destroy(new Error(`nobody has answered for ${reachMsMax} ms`)));
-        socket.once('unix' in place ? 'connect' : 'secureConnect', () => {
-          isReached = true;
-          socket.setTimeout(0);
-        });
-      });
+    const reached = 'unix' in place ? 'connect' : 'secureConnect';
+    sent.on('socket', (socket) => socket.on(reached, () => (isReached = true)));
+    sent.on('timeout', () => {
+      if (!isReached) sent.destroy(new Error(`nobody has answered for ${reachMsMax} ms`));
+    });
     sent.on('error', (error) =>
       reject(reachMsMax === undefined || isReached ? error : new NotReached(placeText(place), error)),
     );

@@ -17,14 +17,17 @@ export async function firstReached(addresses: ServerAddresses, signal: AbortSign
 function takesConnection({ host, port }: ServerAddresses[0], signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const lookup = lookupOf(host);
-    const socket = connect({ host, port, signal, ...(lookup === undefined ? {} : { lookup }) });
+    const socket = connect({
+      ...{ host, port, signal, timeout: REACH_MS_MAX },
+      ...(lookup === undefined ? {} : { lookup }),
+    });
     const settle = (isTaken: boolean) => {
       socket.destroy();
       resolve(isTaken);
     };
-    socket.setTimeout(REACH_MS_MAX, () => settle(false));
-    socket.once('connect', () => settle(true));
-    socket.once('error', () => settle(false));
+    socket.on('timeout', () => settle(false));
+    socket.on('connect', () => settle(true));
+    socket.on('error', () => settle(false));
   });
 }
 
