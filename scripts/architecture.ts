@@ -32,6 +32,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     'what is revoked and quarantined: kept, told to verifiers, and where it is in effect',
     ['store', 'endpoint', ...below],
   ],
+  approval: ['operations that wait for people to answer: asked, answered, used once', ['store', 'endpoint', ...below]],
   persons: ['people: who has signed in, and the ways to do so', ['store', 'endpoint', 'model', 'std', 'sdk']],
   'known-revocations': [
     'who is revoked, as agents and gateways know it: the feed followed, kept and acknowledged',
@@ -58,7 +59,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     'gRPC services and REST; the only place errors become responses',
     [
       ...['authority', 'attestation', 'registration', 'resources', 'questions', 'sessions', 'ledger', 'records', 'rpc'],
-      ...['revocation', 'persons', 'policy', 'endpoint', 'store'],
+      ...['revocation', 'approval', 'persons', 'policy', 'endpoint', 'store'],
       ...below,
     ],
   ],
