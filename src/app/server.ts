@@ -7,6 +7,7 @@ import {
   restMigrations,
   type WriteAudit,
 } from '../api/index.ts';
+import { approvalMigrations } from '../approval/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -50,6 +51,7 @@ import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
 import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
+import { createServerApproval } from './server-approval.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
 import { createServerRevocation } from './server-revocation.ts';
@@ -87,6 +89,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
     ...{ access: parts.access, questions, sessions, revocations: parts.revocations, feed: parts.feed },
+    approvals: parts.approvals,
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -164,6 +167,8 @@ async function openParts(deps: ServerDeps) {
   const sinks = createServerSinks(deps, { store, trustDomain, write: (event) => ledger.synced(ledger.append(event)) });
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
   const { revocations, feed } = revocation;
+  const around = { store, authority, registration, resources, revocations, trustDomain };
+  const approvals = createServerApproval(deps, { ...around, rules: () => undefined });
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
@@ -198,12 +203,14 @@ async function openParts(deps: ServerDeps) {
     questions,
     access,
     revocation,
+    approvals,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ revocations, feed, access, questions, probe, databaseClock, parsePolicies, records, shipping, sinks },
+    ...{ revocations, feed, approvals, access, questions, probe, databaseClock, parsePolicies },
+    ...{ records, shipping, sinks },
   };
 }
 
@@ -222,6 +229,7 @@ function migrationsOf(store: Store): Service {
     ...sinkMigrations,
     ...accessMigrations,
     ...revocationMigrations,
+    ...approvalMigrations,
   ];
   return { start: () => store.migrate(all), stop: async () => {} };
 }

@@ -30,7 +30,7 @@ export const errorTable = {
   ERR_APPROVAL_REVOKED: {
     status: 403,
     exit: 'no',
-    meaning: 'Whoever asks is revoked, or in quarantine: nothing of theirs is approved.',
+    meaning: 'Whoever asks is revoked: nothing of theirs is approved.',
     remedy: 'Find out why: `countersign revocation list`.',
   },
   ERR_APPROVAL_UNKNOWN: {

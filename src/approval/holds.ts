@@ -144,9 +144,9 @@ function rowOf(
   { spiffeId, address, instance }: HoldingGateway,
   { subject, nowMs, forMs }: { readonly subject: Subject; readonly nowMs: number; readonly forMs: number },
 ): NewRow {
-  const { digest, equalKey, identity, target, session, rules, facts } = subject;
+  const { digest, equalKey, identity, target, session, title, rules, facts } = subject;
   return {
-    ...{ id, hold, state: 'waiting', digest, equal_key: equalKey, identity, target, session },
+    ...{ id, hold, state: 'waiting', digest, equal_key: equalKey, identity, target, session, title },
     ...{ rules: JSON.stringify(rules), facts: JSON.stringify(facts), gateway: spiffeId, address, instance },
     ...{ since_ms: nowMs, until_ms: Math.min(subject.untilMs, nowMs + forMs), decided_ms: 0, reason: '' },
     ...{ spent_by: '', statement: '', subject: bytes, shown },

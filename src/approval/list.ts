@@ -1,10 +1,10 @@
 import type { Clock } from '../std/index.ts';
 import { databaseMs, type Store } from '../store/index.ts';
-import type { AnswerRow, ApprovalTables, HoldRow } from './migrations.ts';
-import { answersTo, stateAt, type Tables } from './rows.ts';
+import type { AnswerRow, ApprovalTables } from './migrations.ts';
+import { answersTo, type LightRow, lightRows, stateAt, type Tables } from './rows.ts';
 import { rulesOf, tally } from './rules.ts';
 import { readKept } from './subject.ts';
-import type { Approval, ApprovalFilter, ApprovalSurroundings } from './types.ts';
+import type { Approval, ApprovalFilter, ApprovalSurroundings, WholeApproval } from './types.ts';
 
 /** What people see of approvals. Everything may throw StoreError. */
 export interface ApprovalLists {
@@ -12,7 +12,8 @@ export interface ApprovalLists {
   waiting(filter: ApprovalFilter, page: ListPage): Promise<readonly Approval[]>;
   /** Those that are over, the newest first. */
   over(filter: ApprovalFilter, page: ListPage): Promise<readonly Approval[]>;
-  find(id: string): Promise<Approval | undefined>;
+  /** One with all that is to be seen of it. */
+  find(id: string): Promise<WholeApproval | undefined>;
 }
 
 export interface ListPage {
@@ -28,7 +29,7 @@ export function createLists(deps: {
 }): ApprovalLists {
   const { store, clock, around } = deps;
   const db = store.db<ApprovalTables>();
-  const withAnswers = async (rows: readonly HoldRow[], equals: (row: HoldRow) => number, nowMs: number) => {
+  const withAnswers = async (rows: readonly LightRow[], equals: (row: LightRow) => number, nowMs: number) => {
     const given = new Map<string, AnswerRow[]>();
     for (const one of await answersTo(
       db,
@@ -54,10 +55,7 @@ export function createLists(deps: {
     },
     async over(filter, { after, limit }) {
       const nowMs = await databaseMs(store, clock, db);
-      let query = db
-        .selectFrom('approval_holds')
-        .selectAll()
-        .where((row) => row.or([row('state', '!=', 'waiting'), row('until_ms', '<=', nowMs)]));
+      let query = lightRows(db).where((row) => row.or([row('state', '!=', 'waiting'), row('until_ms', '<=', nowMs)]));
       if (filter.target !== '') query = query.where('target', '=', filter.target);
       if (filter.identity !== '') query = query.where('identity', '=', filter.identity);
       if (after !== undefined) query = query.where('number', '<', after);
@@ -71,7 +69,7 @@ export function createLists(deps: {
         .where('equal_key', '=', row.equal_key)
         .executeTakeFirst();
       const [found] = await withAnswers([row], () => Math.max(1, Number(same?.count ?? 1)), nowMs);
-      return found;
+      return found && { ...found, subject: readKept(row.subject), shown: readKept(row.shown) };
     },
   };
 }
@@ -92,14 +90,14 @@ function groupQuery(db: Tables, { target, identity }: ApprovalFilter, nowMs: num
   return query;
 }
 
-async function rowsByNumber(db: Tables, numbers: readonly number[]): Promise<readonly HoldRow[]> {
+async function rowsByNumber(db: Tables, numbers: readonly number[]): Promise<readonly LightRow[]> {
   if (numbers.length === 0) return [];
-  const rows = db.selectFrom('approval_holds').selectAll().where('number', 'in', numbers);
+  const rows = lightRows(db).where('number', 'in', numbers);
   return rows.orderBy('number').execute();
 }
 
 function approvalOf(
-  row: HoldRow,
+  row: LightRow,
   of: {
     readonly answers: readonly AnswerRow[];
     readonly equals: number;
@@ -107,14 +105,24 @@ function approvalOf(
     readonly around: Pick<ApprovalSurroundings, 'rules'>;
   },
 ): Approval {
-  const { id, number, digest, identity, target, session, gateway, since_ms: sinceMs, until_ms: untilMs, reason } = row;
+  const {
+    id,
+    number,
+    digest,
+    identity,
+    target,
+    session,
+    title,
+    gateway,
+    since_ms: sinceMs,
+    until_ms: untilMs,
+    reason,
+  } = row;
   const { answers, equals, nowMs, around } = of;
   return {
-    ...{ id, number, digest, identity, target, session, gateway, sinceMs, untilMs, reason, equals },
+    ...{ id, number, digest, identity, target, session, title, gateway, sinceMs, untilMs, reason, equals },
     state: stateAt(row, nowMs),
     rules: tally(rulesOf(row), answers, around.rules),
     answers: answers.map((one) => ({ by: one.name, answer: one.answer, atMs: one.at_ms, reason: one.reason })),
-    subject: readKept(row.subject),
-    shown: readKept(row.shown),
   };
 }

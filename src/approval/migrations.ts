@@ -23,6 +23,7 @@ export const approvalMigrations: readonly Migration[] = [
         .addColumn('identity', 'text', (column) => column.notNull())
         .addColumn('target', 'text', (column) => column.notNull())
         .addColumn('session', 'text', (column) => column.notNull())
+        .addColumn('title', 'text', (column) => column.notNull())
         .addColumn('rules', 'text', (column) => column.notNull())
         .addColumn('facts', 'text', (column) => column.notNull())
         .addColumn('gateway', 'text', (column) => column.notNull())
@@ -76,6 +77,8 @@ export interface HoldRow {
   identity: string;
   target: string;
   session: string;
+  /** What people are shown of it in a list. */
+  title: string;
   /** Names, as JSON. */
   rules: string;
   /** By which revocations find it, as JSON. */

@@ -67,7 +67,7 @@ export function answersTo(db: Tables, ids: readonly string[]): Promise<readonly 
 const LIGHT = [
   ...(['id', 'hold', 'number', 'sequence', 'state', 'digest', 'equal_key', 'identity', 'target', 'session'] as const),
   ...(['rules', 'facts', 'gateway', 'address', 'instance', 'since_ms', 'until_ms', 'decided_ms'] as const),
-  ...(['reason', 'spent_by'] as const),
+  ...(['reason', 'spent_by', 'title'] as const),
 ] as const;
 /** An answer that came at the last moment is still to reach its gateway, which may have to find another server first. */
 const USE_MS = 60_000;

@@ -4,7 +4,7 @@ import { databaseMs, type Store } from '../store/index.ts';
 import { ApprovalError } from './errors.ts';
 import { isOf } from './holds.ts';
 import type { ApprovalTables, HoldRow } from './migrations.ts';
-import { answersTo, ORDER, stateAt, type Tables, takeSequence } from './rows.ts';
+import { answersTo, type LightRow, lightRows, ORDER, stateAt, type Tables, takeSequence } from './rows.ts';
 import { approvalStatement, statementClaims } from './statement.ts';
 import type { ApprovalSurroundings, HoldingGateway } from './types.ts';
 
@@ -61,11 +61,11 @@ export function createSpend(deps: {
   };
 }
 
-type Found = Omit<HoldRow, 'subject' | 'shown'>;
+type Found = LightRow & Pick<HoldRow, 'statement'>;
 
 /** @throws ApprovalError ERR_APPROVAL_SPENT */
 async function find(db: Tables, gateway: HoldingGateway, { hold, digest }: AskedSpend): Promise<Found> {
-  const row = await db.selectFrom('approval_holds').select(COLUMNS).where('hold', '=', hold).executeTakeFirst();
+  const row = await lightRows(db).select('statement').where('hold', '=', hold).executeTakeFirst();
   if (row === undefined || !isOf(row, gateway) || row.digest !== digest) throw none();
   if (row.state !== 'approved' && row.state !== 'spent') throw none();
   return row;
@@ -76,8 +76,3 @@ function none(): ApprovalError {
 }
 
 const RANDOM = /^[0-9a-f]{32}$/;
-const COLUMNS = [
-  ...(['id', 'hold', 'number', 'sequence', 'state', 'digest', 'equal_key', 'identity', 'target', 'session'] as const),
-  ...(['rules', 'facts', 'gateway', 'address', 'instance', 'since_ms', 'until_ms', 'decided_ms'] as const),
-  ...(['reason', 'spent_by', 'statement'] as const),
-] as const;

@@ -15,6 +15,8 @@ export interface Subject {
   readonly identity: string;
   readonly target: string;
   readonly session: string;
+  /** One line for lists. */
+  readonly title: string;
   readonly rules: readonly string[];
   readonly untilMs: number;
   /** By which revocations find it. */
@@ -59,12 +61,12 @@ export function parseSubject(
   for (const name of ['operation', 'protocol', 'shape'])
     if (typeof told[name] !== 'string' || told[name] === '') throw bad(`has no ${name}`);
   if (sha256(Buffer.from(shown)).toString('hex') !== told['shown']) throw bad('is not what would be shown');
-  checkShown(shown);
+  const title = titleOf(shown);
   const facts = factsOf(told);
   return {
     digest: sha256(Buffer.from(subject)).toString('hex'),
     equalKey: equalKeyOf(told),
-    ...{ identity: facts.spiffeId, target, session, rules, untilMs, facts },
+    ...{ identity: facts.spiffeId, target, session, title, rules, untilMs, facts },
   };
 }
 
@@ -88,7 +90,7 @@ function canonical(bytes: Uint8Array): JsonValue {
 }
 
 /** People are shown a title and a text; what else there is of it, they are shown as it is. @throws ApprovalError */
-function checkShown(bytes: Uint8Array): void {
+function titleOf(bytes: Uint8Array): string {
   let value: JsonValue;
   try {
     value = readStrictJson(Buffer.from(bytes), { depth: SHOWN_DEPTH_MAX });
@@ -99,6 +101,7 @@ function checkShown(bytes: Uint8Array): void {
   if (typeof title !== 'string' || title === '' || title.length > TITLE_MAX || !isOneLine(title))
     throw bad(`shows no title of one line and ${TITLE_MAX} characters at most`);
   if (typeof text !== 'string') throw bad('shows no text');
+  return title;
 }
 
 /** @throws ApprovalError */

@@ -97,6 +97,8 @@ export interface Approval {
   readonly identity: string;
   readonly target: string;
   readonly session: string;
+  /** What it is, in one line, as the gateway says. */
+  readonly title: string;
   readonly gateway: string;
   readonly rules: readonly RuleTally[];
   readonly sinceMs: number;
@@ -105,6 +107,10 @@ export interface Approval {
   readonly answers: readonly GivenAnswer[];
   /** How many equal ones wait, this one included; of one that waits. */
   readonly equals: number;
+}
+
+/** With all that somebody has to see who answers it. */
+export interface WholeApproval extends Approval {
   /** The whole question, as the gateway said it. */
   readonly subject: Readonly<Record<string, unknown>>;
   readonly shown: Readonly<Record<string, unknown>>;

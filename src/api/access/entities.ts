@@ -54,6 +54,7 @@ const QUESTIONS: Readonly<Partial<Record<EndpointResource['type'], readonly ('ta
   Records: ['target', 'identity'],
   Sessions: ['target', 'identity'],
   Entries: ['identity'],
+  Approvals: ['target', 'identity'],
 };
 
 /**
@@ -61,5 +62,5 @@ const QUESTIONS: Readonly<Partial<Record<EndpointResource['type'], readonly ('ta
  * whoever may ask about a target that happens to be called so has no business with that. So it narrows nothing.
  */
 const ACTED_ON: ReadonlySet<string> = new Set([
-  ...['access', 'bundles', 'entries', 'record', 'resources', 'revocations', 'sessions', 'sign-ins'],
+  ...['access', 'approvals', 'bundles', 'entries', 'record', 'resources', 'revocations', 'sessions', 'sign-ins'],
 ]);

@@ -6,6 +6,8 @@ import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/id
 import { openTestStore } from '../../../test/support/store.ts';
 import { accessForms } from '../../app/access-forms.generated.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
+import { createServerApproval } from '../../app/server-approval.ts';
+import { type ApprovalRule, approvalMigrations } from '../../approval/index.ts';
 import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
 import {
   type AttestorMember,
@@ -67,8 +69,9 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const signal = new AbortController().signal;
   const access = createAccessPolicies({ ...deps, endpoints, takesLinks, forms: accessForms });
   const { revocations, verifiers, feed } = testRevocations({ ...deps, authority, nodes, resources });
-  const revocation = [revocations, verifiers];
-  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access, ...revocation];
+  const { rules, approvals } = testApprovals(base, { ...deps, authority, registration, resources, revocations });
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access];
+  features.push(revocations, verifiers, approvals);
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
@@ -86,7 +89,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
-    ...{ access, revocations, feed },
+    ...{ access, revocations, feed, approvals },
     ...{ questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
@@ -110,6 +113,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
     ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
+    ...{ approvals, rules },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     ...{ pacedAs: api.pacedAs, clock: base.clock, witnessKey: witness.key },
     /** A client with that identity, or none. */
@@ -155,6 +159,16 @@ function testRevocations(
   const sign = deps.authority.signStatement;
   const feed = createRevocationFeed({ ...deps, source: revocations, verifiers, sign, trustDomain });
   return { revocations, verifiers, feed };
+}
+
+function testApprovals(
+  base: Parameters<typeof createServerApproval>[0],
+  parts: Omit<Parameters<typeof createServerApproval>[1], 'rules'>,
+) {
+  /** Those that are declared. */
+  const rules: ApprovalRule[] = [];
+  const find = (name: string) => rules.find((rule) => rule.name === name);
+  return { rules, approvals: createServerApproval(base, { ...parts, rules: find }) };
 }
 
 function testSessions(deps: QuestionsDeps) {
@@ -218,4 +232,5 @@ const MIGRATIONS = [
   ...attestationMigrations,
   ...accessMigrations,
   ...revocationMigrations,
+  ...approvalMigrations,
 ];
