@@ -4,7 +4,7 @@ import { CodedError, type ErrorEntry, type ErrorTable } from '../std/index.ts';
 export const errorTable = {
   ERR_APPROVAL_SUBJECT: {
     status: 400,
-    exit: 'internal',
+    exit: 'no',
     meaning:
       'What a gateway asks is not what it says: malformed, of another gateway, or not what people would be shown.',
     remedy: 'Look at that gateway: an honest one asks so only when its version does not fit that of the server.',
