@@ -59,7 +59,7 @@ export function parseSubject(
     if (!isDigest(told[name])) throw bad(`has no SHA-256 of its ${name}, in hex`);
   if (!Array.isArray(told['questions']) || told['questions'].length === 0) throw bad('asks nothing');
   for (const name of ['operation', 'protocol', 'shape'])
-    if (typeof told[name] !== 'string' || told[name] === '') throw bad(`has no ${name}`);
+    if (typeof told[name] !== 'string') throw bad(`has no ${name}`);
   if (sha256(Buffer.from(shown)).toString('hex') !== told['shown']) throw bad('is not what would be shown');
   const title = titleOf(shown);
   const facts = factsOf(told);
