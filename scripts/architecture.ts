@@ -25,7 +25,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     ['store', 'endpoint', 'model', 'std', 'sdk'],
   ],
   policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
-  resources: ['declared targets and policies: plan, apply, watch', ['store', 'endpoint', 'model', 'std', 'sdk']],
+  resources: ['declared resources: plan, apply, watch; kinds', ['store', 'endpoint', 'policy', 'model', 'std', 'sdk']],
   questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
   sessions: ['sessions that run on all gateways: list, follow, end', ['questions', 'endpoint', ...below]],
   revocation: [
@@ -84,6 +84,7 @@ export const registryReaders: readonly string[] = ['app', 'cli'];
  */
 export const appDoors: readonly string[] = [
   'src/app/agent.ts',
+  'src/app/declared-kinds.ts',
   'src/app/declared-rules.ts',
   'src/app/digest-key.ts',
   'src/app/dev.ts',

@@ -1,9 +1,10 @@
 /**
  * `npm run build`, and at the end of `npm ci`: bundles what `bin/countersign.js` runs into `dist`, which starts in a third of the time that
- * the sources take. Nothing depends on it: a start runs the sources whenever the bundle is not there or is older (bin/entry.js).
+ * the sources take, and the console where it has changed. Nothing depends on it: a start runs the sources whenever the bundle is not there or is older (bin/entry.js).
  */
 import { mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { buildConsole } from './build-console.ts';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist');
@@ -19,6 +20,7 @@ const withoutPushgateway = {
 };
 
 await build();
+if ((await buildConsole(root)) === 'absent') process.stdout.write('build: no bundler of the console here\n');
 
 async function build(): Promise<void> {
   const bundler = await import('rolldown').catch(() => undefined);
@@ -35,8 +37,8 @@ async function build(): Promise<void> {
     plugins: [withoutPushgateway],
   });
   await bundle.write({ dir: out, format: 'esm', keepNames: true });
-  for (const name of readdirSync(out))
-    if (began.getTime() - statSync(join(out, name)).mtimeMs > KEPT_MS) rmSync(join(out, name));
+  for (const name of readdirSync(out).filter((one) => one !== 'console' && one !== 'console.digest'))
+    if (began.getTime() - statSync(join(out, name)).mtimeMs > KEPT_MS) rmSync(join(out, name), { recursive: true });
   writeFileSync(stamp, '');
   utimesSync(stamp, began, began);
 }

@@ -5,15 +5,23 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { checkConsole } from './console-structure.ts';
 import { generate } from './gen.ts';
 import { checkStructure, type Finding } from './structure.ts';
 
 const root = join(import.meta.dirname, '..');
-const findings: Finding[] = [...checkStructure(readSources()), ...(await checkGenerated()), ...checkLockfile()];
+const sources = readSources();
+const findings: Finding[] = [
+  ...checkStructure(sources),
+  ...checkConsole(sources),
+  ...(await checkGenerated()),
+  ...checkLockfile(),
+];
 if (!process.argv.includes('--fast'))
   findings.push(
     ...runTool('lint', 'biome', ['check', '--error-on-warnings', '.']),
     ...runTool('types', 'tsc', ['-p', '.']),
+    ...runTool('types', 'tsc', ['-p', 'console']),
     ...runTool('unused', 'knip', []),
   );
 for (const { rule, file, message } of findings) process.stdout.write(`${rule}  ${file}: ${message}\n`);
@@ -22,10 +30,10 @@ process.exitCode = findings.length === 0 ? 0 : 1;
 
 function readSources(): Map<string, string> {
   const files = new Map<string, string>();
-  for (const top of ['src', 'sdk/src', 'scripts', 'test']) {
+  for (const top of ['src', 'sdk/src', 'scripts', 'test', 'console/src']) {
     for (const entry of readdirSync(join(root, top), { recursive: true, withFileTypes: true })) {
       const path = join(entry.parentPath, entry.name);
-      if (entry.isFile() && entry.name.endsWith('.ts')) files.set(relative(root, path), readFileSync(path, 'utf8'));
+      if (entry.isFile() && /\.tsx?$/.test(entry.name)) files.set(relative(root, path), readFileSync(path, 'utf8'));
     }
   }
   return files;

@@ -17,6 +17,7 @@ const template: Record<string, string> = {
   protocol: 'postgres',
   'store-engine': 'sqlite',
   sink: 'file',
+  'resource-kind': 'target',
 };
 const suiteOf = {
   keystore: 'test/conformance/keystores.test.ts',
@@ -24,6 +25,7 @@ const suiteOf = {
   protocol: 'test/conformance/protocols.test.ts',
   'store-engine': 'test/conformance/store-engines.test.ts',
   sink: 'test/conformance/record-sinks.test.ts',
+  'resource-kind': 'test/conformance/resource-kinds.test.ts',
 };
 let suites: ReadonlyMap<string, readonly string[]>;
 
@@ -83,8 +85,19 @@ describe.each(families)('a new $kind', ({ kind, folder, registry }) => {
     expect(readFileSync(join(house, 'ARCHITECTURE.md'), 'utf8')).toMatch(new RegExp(`${folder}/.*fixture`));
   });
 
-  it.runIf(kind !== 'protocol')('is in the configuration schema', () => {
+  it.runIf(kind !== 'protocol' && kind !== 'resource-kind')('is in the configuration schema', () => {
     expect(readFileSync(join(house, 'docs/reference/config.md'), 'utf8')).toMatch(/\.fixture|fixture[,.]/);
+  });
+
+  it.runIf(kind === 'resource-kind')('is what files declare, the API applies and lists, and people ask for', () => {
+    const read = (path: string) => readFileSync(join(house, path), 'utf8');
+    expect(read('docs/reference/resources.schema.json')).toContain('"Fixture"');
+    const { paths } = JSON.parse(read('docs/reference/openapi.json'));
+    expect(Object.keys(paths)).toEqual(expect.arrayContaining(['/v1/fixtures', '/v1/fixtures/{name}']));
+    const { schema } = paths['/v1/apply'].post.requestBody.content['application/json'];
+    expect(schema.properties.resources.items.properties.kind.enum).toContain('Fixture');
+    expect(read('docs/reference/api.md')).toContain('## fixture.list');
+    expect(read('sdk/src/client/operations.generated.ts')).toContain("'fixture.get': {");
   });
 
   it("passes its family's conformance suite", () => {

@@ -14,4 +14,5 @@ export const families = [
   },
   { kind: 'store-engine', folder: 'src/store/engines', registry: 'storeEngines', title: 'Store engines' },
   { kind: 'sink', folder: 'src/records/sinks', registry: 'recordSinks', title: 'Sinks' },
+  { kind: 'resource-kind', folder: 'src/resources/kinds', registry: 'resourceKinds', title: 'Resource kinds' },
 ] as const;

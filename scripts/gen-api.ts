@@ -8,26 +8,36 @@ import type { TSchema } from 'typebox';
 import { accessSchema, builtInPolicy, defaultPolicy } from '../src/api/index.ts';
 import { type EndpointWords, openApiDocument, placesOf } from '../src/endpoint/index.ts';
 import { createPolicyLoader } from '../src/policy/index.ts';
+import type { KindMember } from '../src/resources/index.ts';
 import { typeText } from './gen-api-types.ts';
 
 /** Every generated file, repository-relative path → text. */
-export async function apiFiles(root: string): Promise<Map<string, string>> {
+export async function apiFiles(root: string, kinds: readonly KindMember[]): Promise<Map<string, string>> {
   const features = featuresWithEndpoints(root);
+  const ofKinds: string[] = [];
   const lists = await Promise.all(
     features.map(async (feature): Promise<readonly EndpointWords[]> => {
-      const door: { endpoints?: readonly EndpointWords[] } = await import(join(root, 'src', feature, 'index.ts'));
+      const door: Door = await import(join(root, 'src', feature, 'index.ts'));
       if (door.endpoints === undefined) throw new Error(`src/${feature}/index.ts must export its endpoints`);
-      return door.endpoints;
+      if (door.endpointsOfKinds === undefined) return door.endpoints;
+      ofKinds.push(feature);
+      return [...door.endpoints, ...door.endpointsOfKinds(kinds)];
     }),
   );
   const endpoints = lists.flat().toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return new Map([
-    ['src/app/endpoint-registry.generated.ts', registryText(features)],
+    ['src/app/endpoint-registry.generated.ts', registryText(features, ofKinds.toSorted())],
     ['src/app/access-forms.generated.ts', formsText(endpoints)],
     ['sdk/src/client/operations.generated.ts', clientText(endpoints)],
     ['docs/reference/openapi.json', `${JSON.stringify(openApiDocument(endpoints), null, 1)}\n`],
     ['docs/reference/api.md', pageText(endpoints)],
   ]);
+}
+
+/** What a feature offers; `endpointsOfKinds`: besides, by what kinds of resources there are. */
+interface Door {
+  readonly endpoints?: readonly EndpointWords[];
+  readonly endpointsOfKinds?: (kinds: readonly KindMember[]) => readonly EndpointWords[];
 }
 
 /** A feature that offers endpoints has them in a file `endpoints.ts`, and exports `endpoints` at its door. */
@@ -40,12 +50,17 @@ function featuresWithEndpoints(root: string): string[] {
     .toSorted();
 }
 
-function registryText(features: readonly string[]): string {
-  const imports = features.map(
-    (feature) => `import { endpoints as ${camel(feature)} } from '../${feature}/index.ts';\n`,
-  );
-  const lists = features.map((feature) => `...${camel(feature)}`);
-  return `${GENERATED}${imports.join('')}\nexport const endpoints = [${lists.join(', ')}] as const;\n`;
+function registryText(features: readonly string[], ofKinds: readonly string[]): string {
+  const imports = features.map((feature) => {
+    const more = ofKinds.includes(feature) ? `, endpointsOfKinds as ${camel(feature)}OfKinds` : '';
+    return `import { endpoints as ${camel(feature)}${more} } from '../${feature}/index.ts';\n`;
+  });
+  const registry = "import { resourceKinds } from '../resources/kinds/registry.generated.ts';\n";
+  const lists = [
+    ...features.map((feature) => `...${camel(feature)}`),
+    ...ofKinds.map((feature) => `...${camel(feature)}OfKinds(resourceKinds)`),
+  ];
+  return `${GENERATED}${imports.join('')}${ofKinds.length > 0 ? registry : ''}\nexport const endpoints = [${lists.join(', ')}] as const;\n`;
 }
 
 /** A server that has them need not load Cedar to know what its own policies say. */

@@ -8,13 +8,16 @@ import type { TObject, TSchema } from 'typebox';
 import { type ConditionEntry, conditionTable } from '../src/app/health/condition-table.ts';
 import type { CliCommand } from '../src/cli/command.ts';
 import { configSchema, type MemberSchemas } from '../src/config/index.ts';
+import type { ProtocolMember } from '../src/gateway/index.ts';
 import type { LocalProtocol } from '../src/model/index.ts';
 import { recordFilterSchema } from '../src/records/index.ts';
+import type { KindMember } from '../src/resources/index.ts';
 import type { ErrorTable, Member } from '../src/std/index.ts';
 import { architecture } from './architecture.ts';
 import { families } from './families.ts';
 import { apiFiles } from './gen-api.ts';
 import { generateContract } from './gen-contract.ts';
+import { resourcesSchema } from './gen-resources.ts';
 
 /** Every generated file, repository-relative path → text. */
 export async function generate(root: string): Promise<Map<string, string>> {
@@ -32,7 +35,10 @@ export async function generate(root: string): Promise<Map<string, string>> {
     members.set(family.kind, await Promise.all(ids.map((id) => loadMember(root, family.folder, id))));
   }
   files.set('src/cli/commands.generated.ts', await commandsText(root));
-  for (const [file, text] of await apiFiles(root)) files.set(file, text);
+  const kinds = (members.get('resource-kind') ?? []) as KindMember[]; // What that family has.
+  for (const [file, text] of await apiFiles(root, kinds)) files.set(file, text);
+  const protocols = (members.get('protocol') ?? []) as ProtocolMember[]; // As above.
+  files.set('docs/reference/resources.schema.json', resourcesSchema(kinds, protocols));
   files.set('docs/reference/config.md', configPage(memberSchemas(members)));
   for (const family of families) {
     files.set(

@@ -9,9 +9,9 @@ import type {
 import type { Authority } from '../authority/index.ts';
 import type { Questions } from '../questions/index.ts';
 import type { EntryInput, Registration } from '../registration/index.ts';
-import type { GatewayView, Resource, ResourceKind, Resources } from '../resources/index.ts';
+import { anyOf, type GatewayView, type Resource, type ResourceKind, type Resources } from '../resources/index.ts';
 import { implement, type RpcService } from '../rpc/index.ts';
-import { type Clock, createSharedTimers, type Log, sha256 } from '../std/index.ts';
+import { type Clock, createSharedTimers, type Log, sha256, shortened } from '../std/index.ts';
 import { type Applied, ApplyRefused, auditOfApply, createApplier } from './apply/apply-declared.ts';
 import type { Audit } from './audit.ts';
 import type { Authorizer } from './authorize.ts';
@@ -102,9 +102,9 @@ export function controlService(deps: {
     },
     async apply(request, context) {
       const declared = {
-        resources: request.resources.map(parseResource),
+        resources: request.resources.map((one) => parseResource(one, resources)),
         entries: declaredEntries(request),
-        options: planOptionsOf(request),
+        options: planOptionsOf(request, resources),
       };
       const { signal } = context;
       try {
@@ -119,7 +119,7 @@ export function controlService(deps: {
     },
     createEntry: (request, context) => createEntry(deps, request, context),
     listEntryAttributes: ({ entryIds }) => listEntryAttributes(registration, entryIds),
-    listResources: (request) => listing(request, request.kind === '' ? undefined : parseKind(request.kind)),
+    listResources: (request) => listing(request, request.kind === '' ? undefined : parseKind(request.kind, resources)),
     listGateways: async () => ({ gateways: (await resources.reportedGateways()).map(gatewayStatus) }),
   });
 }
@@ -158,10 +158,10 @@ function applied({ changes, revision }: Applied) {
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
-function planOptionsOf({ prune, remove, ifRevision }: ApplyRequest) {
+function planOptionsOf({ prune, remove, ifRevision }: ApplyRequest, known: Pick<Resources, 'kinds'>) {
   return {
     prune,
-    remove: remove.map(({ kind, name }) => ({ kind: parseKind(kind), name })),
+    remove: remove.map(({ kind, name }) => ({ kind: parseKind(kind, known), name })),
     ...(ifRevision === undefined ? {} : { ifRevision: Number(ifRevision) }),
   };
 }
@@ -177,7 +177,7 @@ function declaredEntries({ entries, entryAttributes }: ApplyRequest): readonly E
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
-function parseResource({ kind, name, specJson }: ResourceMessage): Resource {
+function parseResource({ kind, name, specJson }: ResourceMessage, known: Pick<Resources, 'kinds'>): Resource {
   let spec: unknown;
   try {
     spec = JSON.parse(specJson);
@@ -187,13 +187,13 @@ function parseResource({ kind, name, specJson }: ResourceMessage): Resource {
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
     throw invalid(`the spec of ${kind}/${name} is no JSON object`);
   }
-  return { kind: parseKind(kind), name, spec };
+  return { kind: parseKind(kind, known), name, spec };
 }
 
 /** @throws RpcError INVALID_ARGUMENT */
-function parseKind(kind: string): ResourceKind {
-  if (kind === 'Target' || kind === 'Policy') return kind;
-  throw invalid(`there is no resource kind ${kind}; it must be Target or Policy`);
+function parseKind(kind: string, { kinds }: Pick<Resources, 'kinds'>): ResourceKind {
+  if (kinds.includes(kind)) return kind;
+  throw invalid(`there is no resource kind ${shortened(kind)}; it must be ${anyOf(kinds)}`);
 }
 
 /** Who finds all of them gone is told of others within a second. */

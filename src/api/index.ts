@@ -9,23 +9,15 @@
  * policies who may do what, `rest/` serves endpoints, and `apply/` is what is done alike by both doors.
  */
 
-import type { Endpoint } from '../endpoint/index.ts';
-import { type AccessEndpointNeeds, endpoints as accessEndpoints } from './access/endpoints.ts';
-import { type ApplyEndpointNeeds, endpoints as applyEndpoints } from './apply/endpoints.ts';
-
 export { type AccessPolicies, createAccessPolicies } from './access/access-policies.ts';
 export { accessSchema } from './access/access-schema.ts';
 export { builtInPolicy } from './access/built-in-policy.ts';
 export { defaultPolicy } from './access/default-policy.ts';
+export { endpoints } from './access/endpoints.ts';
 export { accessMigrations } from './access/migrations.ts';
+export { endpointsOfKinds } from './apply/endpoints.ts';
 export type { WriteAudit } from './audit.ts';
 export { createRest, type RestDeps } from './rest/create-rest.ts';
 export { restMigrations } from './rest/idempotency.ts';
 export type { RestServer } from './rest/rest-server.ts';
 export { createServerApi, type ServerApi, type ServerApiDeps } from './server-api.ts';
-
-/** What the API offers itself: changing what is declared, and who may do what. */
-export const endpoints: readonly Endpoint<AccessEndpointNeeds & ApplyEndpointNeeds>[] = [
-  ...accessEndpoints,
-  ...applyEndpoints,
-];

@@ -11,7 +11,9 @@ const forms = [{ textDigest: Uint8Array.from([1]), json: '{}' }];
 function listing(parsed: { by: string; forms: typeof forms } | 'none' = { by: 'cedar', forms }) {
   const at = { revision: 1, times: 0 };
   const list = createListing({
-    resources: { list: async () => ({ revision: at.revision, policies, targets }) },
+    resources: {
+      list: async () => ({ revision: at.revision, resources: [...policies, ...targets], policies, targets }),
+    },
     parsePolicies(asked) {
       at.times++;
       expect(asked).toBe(policies);

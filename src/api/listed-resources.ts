@@ -33,7 +33,7 @@ export function createListing(deps: {
     wanted: ResourceKind | undefined,
   ): Promise<MessageInitShape<typeof ListResourcesResponseSchema>> => {
     const snapshot = await deps.resources.list();
-    const forms = parsed && wanted !== 'Target' ? parsedOf(snapshot) : undefined;
+    const forms = parsed && (wanted ?? 'Policy') === 'Policy' ? parsedOf(snapshot) : undefined;
     return {
       resources: listedOf(snapshot, wanted),
       revision: BigInt(snapshot.revision),
@@ -44,7 +44,9 @@ export function createListing(deps: {
 
 type Parsed = MessageInitShape<typeof ListResourcesResponseSchema>['parsed'];
 
-function listedOf({ policies, targets }: Snapshot, wanted: ResourceKind | undefined) {
-  const listed = [...policies, ...targets].filter(({ kind }) => wanted === undefined || kind === wanted);
-  return listed.map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
+function listedOf({ resources }: Snapshot, wanted: ResourceKind | undefined) {
+  const listed = resources.filter(({ kind }) => wanted === undefined || kind === wanted);
+  return listed
+    .toSorted((a, b) => (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : 0))
+    .map(({ kind, name, spec }) => ({ kind, name, specJson: JSON.stringify(spec) }));
 }

@@ -16,6 +16,7 @@ import type { LiveSessions } from '../sessions/index.ts';
 import { parseDurationMs, type Secret, type Service, startAll, stopAll } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { createApiIdentity } from './api-identity.ts';
+import { CONSOLE_FOLDER } from './console-folder.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
 import type { RoleDeps } from './role.ts';
@@ -57,7 +58,7 @@ export function createServerRest(
       ...{ access, approvals, records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
       ...{ ...persons, signInUrl },
     },
-    ...{ persons, signInUrl },
+    ...{ persons, signInUrl, consoleFolder: CONSOLE_FOLDER },
     listen: [{ unix: apiSocketOf(deps.config.socket), mode: 0o600 }, ...door.listen],
   });
   return {

@@ -35,7 +35,7 @@ import { createPeerClock, memberById, parseDurationMs, type Service, startAll, s
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
-import { createDeclaredRules } from './declared-rules.ts';
+import { openDeclaredKinds } from './declared-kinds.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
 import { createClockCheck } from './health/clock-check.ts';
@@ -158,8 +158,8 @@ async function openParts(deps: ServerDeps) {
   const registration = createRegistration({ store, clock, random, log, trustDomain, knowsTrustDomain });
   const aliases = createNodeAliases(registration);
   const nodes = createNodes({ store, clock, random, log, trustDomain, removeAliases: aliases.removeAliases });
-  const { parsePolicies, ...rules } = createDeclaredRules();
-  const resources = createResources({ store, clock, random, log, ...rules });
+  const { parsePolicies, kinds } = openDeclaredKinds();
+  const resources = createResources({ store, clock, random, log, kinds });
   const questions = createQuestions({ store, clock, random, log, present: resources.gatewayInstances });
   const takesLinks = config.api?.signIn?.oidc === undefined;
   const access = createAccessPolicies({ store, clock, log, trustDomain, endpoints, takesLinks, forms: accessForms });

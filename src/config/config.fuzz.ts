@@ -1,4 +1,6 @@
 import { Type } from 'typebox';
+import { member as policyKind } from '../resources/kinds/policy/index.ts';
+import { member as targetKind } from '../resources/kinds/target/index.ts';
 import { ConfigError, parseConfig, parseDeclared } from './index.ts';
 
 const empty = Type.Object({}, { additionalProperties: false });
@@ -10,7 +12,12 @@ const members = {
   recordSinks: { file: empty },
   recordFilter: Type.Object({ kind: Type.Optional(Type.String()) }, { additionalProperties: false }),
 };
-const protocols = { postgres: Type.Object({ host: Type.String() }, { additionalProperties: false }) };
+const config = Type.Object({ host: Type.String() }, { additionalProperties: false });
+const protocols = [{ id: 'postgres', config, checkConfig: () => [] }];
+const kinds = [
+  { name: 'Policy', beside: {}, specOf: () => policyKind.config },
+  { name: 'Target', beside: {}, specOf: (spec: unknown) => targetKind.schemaOf?.(spec, { protocols }) ?? empty },
+];
 
 export const seeds: readonly Uint8Array[] = [
   'trustDomain: a.b\nserver: { listen: "127.0.0.1:1", store: { sqlite: {} } }\nlog: { level: debug }\n',
@@ -24,7 +31,7 @@ export const seeds: readonly Uint8Array[] = [
 export function fuzz(input: Uint8Array): void {
   const text = Buffer.from(input).toString('utf8');
   refuseOnly(() => parseConfig({ file: 'f.yaml', text, members, env: {} }));
-  refuseOnly(() => parseDeclared({ file: 'f.yaml', text, protocols }));
+  refuseOnly(() => parseDeclared({ file: 'f.yaml', text, kinds }));
 }
 
 function refuseOnly(parse: () => unknown): void {

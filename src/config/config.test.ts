@@ -1,5 +1,7 @@
 import { Type } from 'typebox';
 import { describe, expect, it } from 'vitest';
+import { member as policyKind } from '../resources/kinds/policy/index.ts';
+import { member as targetKind } from '../resources/kinds/target/index.ts';
 import { parseAddress, parseConfig, parseDeclared } from './index.ts';
 
 const empty = Type.Object({}, { additionalProperties: false });
@@ -120,8 +122,13 @@ describe('parseConfig', () => {
 });
 
 describe('parseDeclared', () => {
-  const protocols = { postgres: Type.Object({ address: Type.String() }, { additionalProperties: false }) };
-  const declared = (text: string) => parseDeclared({ file: 'r.yaml', text, protocols });
+  const config = Type.Object({ address: Type.String() }, { additionalProperties: false });
+  const protocols = [{ id: 'postgres', config, checkConfig: () => [] }];
+  const kinds = [
+    { name: 'Policy', beside: {}, specOf: () => policyKind.config },
+    { name: 'Target', beside: {}, specOf: (spec: unknown) => targetKind.schemaOf?.(spec, { protocols }) ?? config },
+  ];
+  const declared = (text: string) => parseDeclared({ file: 'r.yaml', text, kinds });
 
   it('reads several resources from one file', () => {
     const text =

@@ -2,9 +2,20 @@ import { type TObject, type TSchema, Type } from 'typebox';
 import { durationSchema } from './values.ts';
 import { parseChecked } from './yaml.ts';
 
+/** A kind of resource, as files declare it. */
+export interface DeclaredKind {
+  /** `Target`. */
+  readonly name: string;
+  /** Keys that a document may have beside kind, name and spec. */
+  readonly beside: Readonly<Record<string, TSchema>>;
+  /** The schema of such a spec. */
+  specOf(spec: unknown): TObject;
+}
+
 /** One resource as declared in a file that `apply` reads. */
 export interface Declared {
-  readonly kind: 'Entry' | 'Policy' | 'Target';
+  /** The name of a kind. */
+  readonly kind: string;
   readonly name: string;
   readonly spec: Readonly<Record<string, unknown>>;
   /** `file:line:column` of the resource, for messages. */
@@ -22,15 +33,12 @@ export interface DescribedBy {
 }
 
 /**
- * Parses a YAML file of resources, several documents parted by `---`. `protocols` are the target schemas by protocol id.
+ * Parses a YAML file of resources, several documents parted by `---`, each of one of the kinds.
  * @throws ConfigError ERR_CONFIG_SYNTAX | ERR_CONFIG_INVALID
  */
-export function parseDeclared(options: {
-  file: string;
-  text: string;
-  protocols: Readonly<Record<string, TObject>>;
-}): Declared[] {
-  const schema = (value: unknown): TSchema => schemaOf(value, options.protocols);
+export function parseDeclared(options: { file: string; text: string; kinds: readonly DeclaredKind[] }): Declared[] {
+  const kinds = [ENTRY, ...options.kinds];
+  const schema = (value: unknown): TSchema => schemaOf(value, kinds);
   return parseChecked({ file: options.file, text: options.text, schema }).flatMap(({ value, where }) => {
     // Passed schemaOf.
     const { describedBy, ...document } = value as Pick<Declared, 'kind' | 'name' | 'spec'> & { describedBy?: string };
@@ -39,39 +47,24 @@ export function parseDeclared(options: {
   });
 }
 
-function schemaOf(value: unknown, protocols: Readonly<Record<string, TObject>>): TSchema {
+function schemaOf(value: unknown, kinds: readonly DeclaredKind[]): TSchema {
   const document = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}; // Read key by key below.
-  if (document['kind'] === 'Entry') return resource('Entry', entrySpec);
-  if (document['kind'] === 'Policy')
-    return resource('Policy', closed({ cedar: Type.String({ description: 'Policies in the Cedar language.' }) }));
-  if (document['kind'] !== 'Target')
-    return closed({
-      kind: Type.Enum(['Entry', 'Policy', 'Target']),
-      name: Type.Optional(Type.Unknown()),
-      spec: Type.Optional(Type.Unknown()),
-    });
-  const spec = document['spec'];
-  const protocol = typeof spec === 'object' && spec !== null && 'protocol' in spec ? String(spec.protocol) : '';
-  const config = protocols[protocol];
-  const id = Type.Enum(Object.keys(protocols), { description: 'Protocol of the target.' });
-  const fields = config ? closed({ protocol: id, ...config.properties }) : Type.Object({ protocol: id });
-  return resource('Target', fields, {
-    describedBy: Type.Optional(
-      Type.String({
-        ...{ minLength: 1, maxLength: 1024 },
-        description:
-          'File of an OpenAPI document or of protobuf descriptors that `apply` holds an HTTP target against.',
-      }),
-    ),
+  const kind = kinds.find(({ name }) => name === document['kind']);
+  if (kind !== undefined) return documentSchema(kind, document['spec']);
+  return closed({
+    kind: Type.Enum(kinds.map(({ name }) => name).toSorted()),
+    name: Type.Optional(Type.Unknown()),
+    spec: Type.Optional(Type.Unknown()),
   });
 }
 
-function resource(kind: string, spec: TSchema, more: Record<string, TSchema> = {}) {
+/** The schema of a document of that kind, which has such a spec. */
+export function documentSchema({ name, beside, specOf }: DeclaredKind, spec: unknown): TObject {
   return closed({
-    ...more,
-    kind: Type.Literal(kind),
+    ...beside,
+    kind: Type.Literal(name),
     name: Type.String({ description: 'Name of the resource.', pattern: '^[a-z0-9]([a-z0-9._-]{0,62})$' }),
-    spec,
+    spec: specOf(spec),
   });
 }
 
@@ -114,3 +107,6 @@ const entrySpec = closed({
     }),
   ),
 });
+
+/** Entries are kept by another feature than what is declared beside them. */
+const ENTRY: DeclaredKind = { name: 'Entry', beside: {}, specOf: () => entrySpec };

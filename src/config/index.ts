@@ -7,7 +7,7 @@
  */
 
 export { apiSocketOf } from './api-socket.ts';
-export { type Declared, type DescribedBy, parseDeclared } from './declared.ts';
+export { type Declared, type DeclaredKind, type DescribedBy, documentSchema, parseDeclared } from './declared.ts';
 export { ConfigError, errorTable } from './errors.ts';
 export type { MemberSchemas } from './member-schemas.ts';
 export { environmentNames, parseConfig } from './parse.ts';

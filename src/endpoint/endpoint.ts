@@ -7,7 +7,14 @@ export type EndpointMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** What an act is done to, as policy sees it: the short name of an entity type of `Countersign::`, and its id. */
 export interface EndpointResource {
-  readonly type: 'System' | 'DeclaredTarget' | 'DeclaredPolicy' | 'Entry' | 'Gateway' | QuestionType;
+  readonly type:
+    | 'System'
+    | 'DeclaredTarget'
+    | 'DeclaredPolicy'
+    | 'DeclaredResource'
+    | 'Entry'
+    | 'Gateway'
+    | QuestionType;
   /** Empty of the system as a whole, and of a question about many things. */
   readonly id: string;
   /** Of such a question: what all that it finds has in common. What is not named is left open. */

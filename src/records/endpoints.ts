@@ -9,14 +9,20 @@ import {
   principalName,
   readPage,
 } from '../endpoint/index.ts';
+import { formatTime } from '../std/index.ts';
 import { EXPORT_ORIGIN } from './export/statement.ts';
+import type { LogView } from './log/log-rows.ts';
 import type { Records } from './records.ts';
 import { COUNT_MAX, filterFields, filterOf, recordFilterSchema } from './search/filter-words.ts';
 import type { RecordEntry } from './search/search.ts';
 
 /** What the endpoints of the record work with. */
 export interface RecordEndpointNeeds {
-  readonly records: Pick<Records, 'search' | 'show' | 'follow' | 'prove' | 'beginExport' | 'showExport' | 'readExport'>;
+  readonly records: Pick<
+    Records,
+    | ('search' | 'show' | 'follow' | 'prove' | 'beginExport' | 'showExport' | 'readExport')
+    | ('listLogs' | 'silentMs' | 'witnessKey')
+  >;
   readonly trustDomain: TrustDomain;
 }
 
@@ -114,6 +120,49 @@ const recordProve = endpoint({
   handle: async ({ log, position }, { signal }, { records }) => ({ ...(await records.prove(log, position, signal)) }),
 });
 
+const logList = endpoint({
+  name: 'log.list',
+  summary: 'Lists the ledgers that are shipped to the record, and what is wrong with them.',
+  method: 'GET',
+  path: '/v1/logs',
+  input: Type.Object({}, closed),
+  output: Type.Object(
+    {
+      logs: Type.Array(
+        Type.Object(
+          {
+            ...{ log: place.log, origin: Type.String({ description: 'Names the log in its checkpoints.' }) },
+            owner: Type.String({ description: 'The SPIFFE ID that ships it.' }),
+            verifierKey: Type.String({ description: 'C2SP verifier key: name, id and public key of the log.' }),
+            entries: Type.Integer({ description: 'Those that a checkpoint vouches for.' }),
+            heard: Type.String({ format: 'date-time', description: 'When it was shipped last.' }),
+            state: Type.Enum(['shipped', 'ended', 'closed']),
+            alarm: Type.Optional(
+              Type.Object(
+                {
+                  kind: Type.String({ description: 'Such as `fork` or `silence`.' }),
+                  found: Type.String({ description: 'What is wrong, for people.' }),
+                  since: Type.Optional(Type.String({ format: 'date-time' })),
+                },
+                closed,
+              ),
+            ),
+          },
+          closed,
+        ),
+      ),
+      witnessKeys: Type.Array(Type.String(), {
+        description: 'C2SP verifier keys by which this server countersigns checkpoints.',
+      }),
+    },
+    closed,
+  ),
+  async handle(_input, _call, { records }) {
+    const logs = await records.listLogs();
+    return { logs: logs.map((log) => logOf(log, records.silentMs(log))), witnessKeys: [records.witnessKey] };
+  },
+});
+
 const exportId = Type.String({ pattern: '^[0-9a-f]{32,32}$', description: 'Id of the export.' });
 
 const exportCreate = endpoint({
@@ -204,7 +253,7 @@ const exportRead = endpoint({
 
 /** What people and machines may ask of the record. */
 export const endpoints: readonly Endpoint<RecordEndpointNeeds>[] = [
-  ...[recordSearch, recordGet, recordProve, recordFollow],
+  ...[recordSearch, recordGet, recordProve, recordFollow, logList],
   ...[exportCreate, exportGet, exportRead],
 ];
 
@@ -215,6 +264,21 @@ function narrowed({ target, identity }: Static<typeof filterInput>) {
 
 function recordOf({ log, position, entry }: RecordEntry): Static<typeof record> {
   return { log, position, entry: { ...entry } };
+}
+
+function logOf(view: LogView, silentMs: number | undefined) {
+  const { id, origin, owner, verifierKey, entries, heardMs, ended, closed: isClosed, alarm } = view;
+  const wrong =
+    alarm !== undefined
+      ? { kind: alarm.kind, found: alarm.found, since: formatTime(alarm.sinceMs) }
+      : silentMs === undefined
+        ? undefined
+        : { kind: 'silence', found: 'nothing was heard of it', since: formatTime(heardMs) };
+  const state: 'shipped' | 'ended' | 'closed' = isClosed ? 'closed' : ended ? 'ended' : 'shipped';
+  return {
+    ...{ log: id, origin, owner, verifierKey, entries, heard: formatTime(heardMs), state },
+    ...(wrong === undefined ? {} : { alarm: wrong }),
+  };
 }
 
 /** One and the same for all who follow: its text is made once. */

@@ -1,6 +1,7 @@
 import type { LedgerEvent } from '../model/index.ts';
 import { type Clock, type Log, messageOf, type Random, type Service, type Timer } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
+import { formatWitnessKey } from '../wire/tlog/index.ts';
 import { RecordsError } from './errors.ts';
 import { createExports, type RecordExports } from './export/exports.ts';
 import { createProofs, type RecordProofs } from './export/prove-entry.ts';
@@ -19,6 +20,8 @@ export interface Records extends Intake, RecordSearch, RecordFollow, RecordExpor
   logs(): readonly LogView[] | undefined;
   /** Whether one says nothing though it did not end: how long it was heard last before that look, ms. */
   silentMs(log: LogView): number | undefined;
+  /** The verifier key of this server as a witness. @see C2SP tlog-cosignature */
+  readonly witnessKey: string;
   /** All logs as they stand. @throws StoreError */
   listLogs(): Promise<readonly LogView[]>;
   /**
@@ -83,7 +86,7 @@ export function createRecords(deps: {
     ...createExports({ ...deps, search: search.search }),
     ...createProofs(deps),
     ...createFollow(deps),
-    ...{ listLogs, logs: () => known?.logs },
+    ...{ listLogs, logs: () => known?.logs, witnessKey: formatWitnessKey(deps.witness.key) },
     silentMs(view) {
       if (known === undefined || view.closed || view.ended) return undefined;
       const forMs = known.atMs - view.heardMs;

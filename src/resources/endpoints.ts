@@ -10,92 +10,15 @@ import {
   type SendEvent,
 } from '../endpoint/index.ts';
 import { sha256 } from '../std/index.ts';
-import type { GatewayView, ReportedGateway, Resource, Resources } from './types.ts';
+import type { GatewayView, ReportedGateway, Resources } from './types.ts';
 
-/** What the endpoints of declared resources and of gateways work with. */
+/** What the endpoints of gateways work with. */
 export interface ResourceEndpointNeeds {
-  readonly resources: Pick<Resources, 'snapshot' | 'reportedGateways' | 'gateways' | 'onGateways'>;
+  readonly resources: Pick<Resources, 'reportedGateways' | 'gateways' | 'onGateways'>;
 }
 
 const endpoint = endpointsOf<ResourceEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
-
-const name = Type.String({
-  pattern: '^[a-z][a-z0-9-]{0,62}$',
-  description: 'Name of the resource.',
-});
-const revision = Type.Integer({
-  minimum: 0,
-  description: 'Of all targets and policies: it grows with each change of any. Also in ETag.',
-});
-const targetFields = {
-  name,
-  spec: Type.Record(Type.String(), Type.Unknown(), {
-    description: 'As declared; secrets in it are references, never values.',
-  }),
-};
-const policyFields = { name, cedar: Type.String({ description: 'Its text, in Cedar.' }) };
-const tag = (output: { readonly revision: number }) => `r${output.revision}`;
-
-const targetList = endpoint({
-  name: 'target.list',
-  summary: 'Lists the declared targets by name.',
-  method: 'GET',
-  path: '/v1/targets',
-  input: Type.Object(pageInput, closed),
-  output: pageOf(Type.Object(targetFields, closed), { revision }),
-  paged: true,
-  tag,
-  async handle(input, _call, { resources }) {
-    const snapshot = resources.snapshot();
-    return { ...page(snapshot.targets, input, { name: 'target.list', of: targetOf }), revision: snapshot.revision };
-  },
-});
-
-const targetGet = endpoint({
-  name: 'target.get',
-  summary: 'Shows one declared target.',
-  method: 'GET',
-  path: '/v1/targets/{name}',
-  input: Type.Object({ name }, closed),
-  output: Type.Object({ ...targetFields, revision }, closed),
-  about: { type: 'DeclaredTarget', of: (input) => input.name },
-  tag,
-  async handle(input, _call, { resources }) {
-    const snapshot = resources.snapshot();
-    return { ...targetOf(find(snapshot.targets, 'target', input.name)), revision: snapshot.revision };
-  },
-});
-
-const policyList = endpoint({
-  name: 'policy.list',
-  summary: 'Lists the declared policies by name.',
-  method: 'GET',
-  path: '/v1/policies',
-  input: Type.Object(pageInput, closed),
-  output: pageOf(Type.Object(policyFields, closed), { revision }),
-  paged: true,
-  tag,
-  async handle(input, _call, { resources }) {
-    const snapshot = resources.snapshot();
-    return { ...page(snapshot.policies, input, { name: 'policy.list', of: policyOf }), revision: snapshot.revision };
-  },
-});
-
-const policyGet = endpoint({
-  name: 'policy.get',
-  summary: 'Shows one declared policy.',
-  method: 'GET',
-  path: '/v1/policies/{name}',
-  input: Type.Object({ name }, closed),
-  output: Type.Object({ ...policyFields, revision }, closed),
-  about: { type: 'DeclaredPolicy', of: (input) => input.name },
-  tag,
-  async handle(input, _call, { resources }) {
-    const snapshot = resources.snapshot();
-    return { ...policyOf(find(snapshot.policies, 'policy', input.name)), revision: snapshot.revision };
-  },
-});
 
 const gatewayId = Type.String({
   pattern: '^[0-9a-f]{16}$',
@@ -182,16 +105,8 @@ const gatewayFollow = endpoint({
       followGateways({ resources, signal, send, seen: lastEventId }),
 });
 
-/** What people and machines may ask of targets, policies and gateways. Changes are made together with entries: `resource.apply` is the API's. */
-export const endpoints: readonly Endpoint<ResourceEndpointNeeds>[] = [
-  targetList,
-  targetGet,
-  policyList,
-  policyGet,
-  gatewayList,
-  gatewayGet,
-  gatewayFollow,
-];
+/** What people and machines may ask of gateways. */
+export const endpoints: readonly Endpoint<ResourceEndpointNeeds>[] = [gatewayList, gatewayGet, gatewayFollow];
 
 async function followGateways(options: {
   resources: ResourceEndpointNeeds['resources'];
@@ -229,31 +144,6 @@ async function followGateways(options: {
     stop();
     signal.removeEventListener('abort', changed);
   }
-}
-
-function page<Item>(
-  all: readonly Resource[],
-  input: { limit?: number; cursor?: string },
-  { name: question, of }: { name: string; of: (resource: Resource) => Item },
-) {
-  const asked = readPage(input, [question]);
-  const { items, ...rest } = pageOfAll(all, asked, { keyOf: (one) => one.name, question: [question] });
-  return { items: items.map(of), ...rest };
-}
-
-function targetOf({ name: own, spec }: Resource): { name: string; spec: Record<string, unknown> } {
-  return { name: own, spec: { ...(spec as object) } }; // Only objects pass the check of a target.
-}
-
-function policyOf({ name: own, spec }: Resource): { name: string; cedar: string } {
-  return { name: own, cedar: typeof spec === 'object' && spec !== null && 'cedar' in spec ? String(spec.cedar) : '' };
-}
-
-/** @throws EndpointError ERR_ENDPOINT_NOT_FOUND */
-function find(all: readonly Resource[], kind: string, wanted: string): Resource {
-  const found = all.find((one) => one.name === wanted);
-  if (found === undefined) throw notFound(`there is no ${kind} ${wanted}`);
-  return found;
 }
 
 /** Of several instances at one place the first: the list is of gateways, not of their processes. */

@@ -4,7 +4,7 @@ import type { Store } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
 import { presentOf } from './gateway-rows.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { compareText } from './plan.ts';
+import { compareText } from './planning/plan.ts';
 import type { GatewayInstance, ReportedGateway, Resources } from './types.ts';
 
 /**

@@ -7,7 +7,7 @@ import { createGatewayReports } from './gateway-reports.ts';
 import { instanceKey, presentOf, viewOf } from './gateway-rows.ts';
 import { createLiveView, type LiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { compareText } from './plan.ts';
+import { compareText } from './planning/plan.ts';
 import type { GatewayView, Resources } from './types.ts';
 
 /** The gateways that were seen, on any server. */

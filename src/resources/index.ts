@@ -1,14 +1,17 @@
 /**
- * Declared resources: targets and policies as operators wrote them, and the gateways that serve them.
+ * Declared resources as operators wrote them, targets and policies among them, and the gateways that serve those.
  *
  * It promises that a set of changes is applied wholly or not at all, that no set is taken which gateways would refuse, that every server learns of it within milliseconds, and that a plan shows what
- * will happen before it does. It must not know any protocol or the policy language: what checks specs, alone and together, is handed in.
+ * will happen before it does. It must not know any protocol: those are handed in. What can be declared is a family (`kinds/`): only the folder of a kind knows what its specs say.
  */
 export { endpoints, type ResourceEndpointNeeds } from './endpoints.ts';
 export { errorTable, ResourcesError } from './errors.ts';
+export { type Kind, type KindMember, kindName, openKinds } from './kind.ts';
+export { endpointsOfKinds } from './kind-endpoints.ts';
 export { resourcesMigrations } from './migrations.ts';
+export { anyOf } from './planning/plan.ts';
+export { lineDifferences } from './planning/text-difference.ts';
 export { createResources } from './resources.ts';
-export { lineDifferences } from './text-difference.ts';
 export type {
   ApplyOptions,
   Change,
@@ -23,6 +26,4 @@ export type {
   ResourceName,
   Resources,
   Snapshot,
-  ValidateResource,
-  ValidateTogether,
 } from './types.ts';

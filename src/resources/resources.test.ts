@@ -7,16 +7,9 @@ import { openTestStore, type TestStore } from '../../test/support/store.ts';
 import { createLog, createManualClock, createSilentLog, type ManualClock, type Service } from '../std/index.ts';
 import type { Store } from '../store/index.ts';
 import { storeMigrations } from '../store/index.ts';
-import {
-  type Plan,
-  type Resource,
-  type ResourceKind,
-  type Resources,
-  resourcesMigrations,
-  type ValidateTogether,
-} from './index.ts';
+import { type Plan, type Resource, type ResourceKind, type Resources, resourcesMigrations } from './index.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { createTestResources, policy, target, uniqueIds, withId } from './testing/declared.ts';
+import { type CheckTogether, createTestResources, policy, target, uniqueIds, withId } from './testing/declared.ts';
 
 const signal = new AbortController().signal;
 let test: TestStore;
@@ -24,7 +17,7 @@ let clock: ManualClock;
 let resources: Resources & Service;
 
 /** `uniqueIds`, counting what it was asked, and failing on demand. */
-const validateTogether: ValidateTogether = (kind, all) => {
+const checkTogether: CheckTogether = (kind, all) => {
   asked.push(kind);
   if (isBroken) throw new Error('the parser is broken');
   return uniqueIds(kind, all);
@@ -33,7 +26,7 @@ let asked: ResourceKind[] = [];
 let isBroken = false;
 
 const create = (store: Store, log = createSilentLog()): Resources & Service =>
-  createTestResources({ store, clock }, { log, validateTogether });
+  createTestResources({ store, clock }, { log, checkTogether });
 
 beforeEach(async () => {
   clock = createManualClock(1_000_000);
@@ -146,11 +139,15 @@ describe('applying', () => {
     const stop = resources.onChange((snapshot) => told.push(snapshot.revision));
     const plan = await resources.apply([target('b'), target('a'), policy('p')], { prune: false });
     expect(plan).toMatchObject({ ok: true, revision: 1 });
-    expect(resources.snapshot()).toEqual({ revision: 1, targets: [target('a'), target('b')], policies: [policy('p')] });
+    expect(resources.snapshot()).toMatchObject({
+      revision: 1,
+      targets: [target('a'), target('b')],
+      policies: [policy('p')],
+    });
     expect(told).toEqual([1]);
     stop();
     await resources.apply([target('a', { other: 1 })], { prune: true });
-    expect(resources.snapshot()).toEqual({ revision: 2, targets: [target('a', { other: 1 })], policies: [] });
+    expect(resources.snapshot()).toMatchObject({ revision: 2, targets: [target('a', { other: 1 })], policies: [] });
     expect(told).toEqual([1]);
   });
 
@@ -197,7 +194,7 @@ describe('applying', () => {
     resources = create(test.store);
     expect(() => resources.snapshot()).toThrow(expect.objectContaining({ code: 'ERR_RESOURCES_NOT_READY' }));
     await resources.start(signal);
-    expect(resources.snapshot()).toEqual({ revision: 1, targets: [target('a')], policies: [policy('p')] });
+    expect(resources.snapshot()).toMatchObject({ revision: 1, targets: [target('a')], policies: [policy('p')] });
     expect((await resources.list()).policies).toEqual([policy('p')]);
   });
 });

@@ -4,19 +4,11 @@ import type { Store, TransactionEffects } from '../store/index.ts';
 import { ResourcesError } from './errors.ts';
 import { readInstances } from './gateway-rows.ts';
 import { createGateways } from './gateways.ts';
+import type { Kind } from './kind.ts';
 import { createLiveView } from './live-view.ts';
 import type { ResourcesTables } from './migrations.ts';
-import { checkCount, compareText, keyOf, planOf, problemsOf } from './plan.ts';
-import type {
-  Change,
-  Plan,
-  Resource,
-  ResourceKind,
-  Resources,
-  Snapshot,
-  ValidateResource,
-  ValidateTogether,
-} from './types.ts';
+import { checkCount, compareText, keyOf, planOf, problemsOf, togetherProblems } from './planning/plan.ts';
+import type { Change, Plan, Resource, Resources, Snapshot } from './types.ts';
 
 /** What resources need. */
 export interface ResourcesDeps {
@@ -24,13 +16,13 @@ export interface ResourcesDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  readonly validate: ValidateResource;
-  readonly validateTogether: ValidateTogether;
+  /** What can be declared. */
+  readonly kinds: readonly Kind[];
 }
 
 /** Creates resources over a migrated store. `start` loads them. */
 export function createResources(deps: ResourcesDeps): Resources & Service {
-  const { store, clock, random, log, validate, validateTogether } = deps;
+  const { store, clock, random, log, kinds } = deps;
   const db = store.db<ResourcesTables>();
   const view = createLiveView<Snapshot>({
     store,
@@ -52,19 +44,20 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
   };
 
   return {
+    kinds: kinds.map(({ name }) => name).toSorted(compareText),
     async plan(resources, options) {
       checkCount(resources);
-      const problems = problemsOf(resources, validate);
+      const problems = problemsOf(resources, kinds);
       if (problems.length > 0) return { ok: false, problems };
-      return planOf(await readSnapshot(db), resources, { ...options, validateTogether });
+      return planOf(await readSnapshot(db), resources, { ...options, kinds });
     },
     async apply(resources, { signal, alongside, ...options }) {
       checkCount(resources);
-      const problems = problemsOf(resources, validate);
+      const problems = problemsOf(resources, kinds);
       if (problems.length > 0) return { ok: false, problems };
       return write(async (trx, effects) => {
         // Read in the transaction: two who apply at once must not undo each other by plans made before, nor make a set that neither declared.
-        const plan = planOf(await readSnapshot(trx), resources, { ...options, validateTogether });
+        const plan = planOf(await readSnapshot(trx), resources, { ...options, kinds });
         if (!plan.ok) return plan;
         const { changes } = plan;
         const reached = await carryOut(trx, effects, { changes, resources, revision: plan.revision });
@@ -104,17 +97,11 @@ export function createResources(deps: ResourcesDeps): Resources & Service {
  * Tells of a set that an older version took and this one would not. It also has rules that remember what they have seen look at thousands
  * of policies before anyone is served, not while the first to apply one keeps everybody waiting.
  */
-function checkPresent(
-  snapshot: Snapshot | undefined,
-  { log, validateTogether }: Pick<ResourcesDeps, 'log' | 'validateTogether'>,
-): void {
-  const present = { Target: snapshot?.targets ?? [], Policy: snapshot?.policies ?? [] };
+function checkPresent(snapshot: Snapshot | undefined, { log, kinds }: Pick<ResourcesDeps, 'log' | 'kinds'>): void {
   try {
-    for (const kind of ['Target', 'Policy'] as const) {
-      const problems = present[kind].length === 0 ? [] : validateTogether(kind, present[kind]);
-      for (const { name, message } of problems.slice(0, PROBLEMS_LOGGED_MAX)) {
-        log.error('resources.present.refused', { kind, name, problem: message });
-      }
+    const problems = togetherProblems(snapshot?.resources ?? [], kinds);
+    for (const { kind, name, message } of problems.slice(0, PROBLEMS_LOGGED_MAX)) {
+      log.error('resources.present.refused', { kind, name, problem: message });
     }
   } catch (error) {
     // The rules failed, not the resources: agents and gateways are served all the same, and whoever applies is told.
@@ -162,11 +149,12 @@ async function readSnapshot(db: Kysely<ResourcesTables>): Promise<Snapshot> {
   const all: Resource[] = [];
   for (const { kind, name, spec } of rows) {
     if (kind === null || name === null || spec === null) continue;
-    all.push({ kind: kind as ResourceKind, name, spec: JSON.parse(spec) }); // Only checked kinds are written.
+    all.push({ kind, name, spec: JSON.parse(spec) });
   }
   all.sort((a, b) => compareText(a.name, b.name));
   return {
     revision: rows[0]?.at ?? 0,
+    resources: all,
     targets: all.filter((resource) => resource.kind === 'Target'),
     policies: all.filter((resource) => resource.kind === 'Policy'),
   };

@@ -2,8 +2,8 @@ import type { Kysely } from 'kysely';
 import type { GatewayReport, GatewayState } from '../model/index.ts';
 import type { TransactionEffects } from '../store/index.ts';
 
-/** What can be declared here; entries are applied through registration. */
-export type ResourceKind = 'Target' | 'Policy';
+/** The name of a registered kind, as files have it: `Target`. */
+export type ResourceKind = string;
 
 /** One declared resource. `spec` is JSON; secrets in it are references, never values. */
 export interface Resource {
@@ -70,6 +70,8 @@ export interface ReportedGateway extends GatewayView {
 /** All declared resources at one revision. */
 export interface Snapshot {
   readonly revision: number;
+  /** Of every kind, ordered by name. */
+  readonly resources: readonly Resource[];
   readonly targets: readonly Resource[];
   readonly policies: readonly Resource[];
 }
@@ -105,8 +107,10 @@ export interface ServersSeen {
   readonly selfGone: number;
 }
 
-/** Declared targets and policies, and the gateways that serve them. */
+/** Declared resources, and the gateways that serve them. */
 export interface Resources {
+  /** Names of the kinds that can be declared, in order. */
+  readonly kinds: readonly ResourceKind[];
   /**
    * What `apply` would do, and refuse.
    * @throws ResourcesError ERR_RESOURCES_LIMIT, ERR_RESOURCES_CHANGED; StoreError
@@ -150,12 +154,3 @@ export interface Resources {
   /** Forgets a gateway that is gone for good. True when it was there. */
   forgetGateway(spiffeId: string, address: string): Promise<boolean>;
 }
-
-/**
- * Checks all resources of one kind as they are to be, each of them valid alone: a problem for whatever would make a gateway refuse the set.
- * Those that somebody has just declared come last, so of two that do not go together the later one is to blame. Messages never repeat values that could be secrets.
- */
-export type ValidateTogether = (kind: ResourceKind, resources: readonly Resource[]) => readonly Problem[];
-
-/** Checks one resource by its kind; an empty list means valid. Messages never repeat values that could be secrets. */
-export type ValidateResource = (kind: ResourceKind, name: string, spec: unknown) => readonly string[];

@@ -51,3 +51,11 @@ export function codeOf(error: unknown): string | undefined {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** A message, short enough to be shown among others: what it quotes may be as long as whatever somebody has written. */
+export function shortened(message: string): string {
+  return message.length > MESSAGE_CHARS_MAX ? `${message.slice(0, MESSAGE_CHARS_MAX)}…` : message;
+}
+
+/** Twenty of them, as many as one answer of the server brings, fit into a header. */
+const MESSAGE_CHARS_MAX = 400;

@@ -29,7 +29,15 @@ export {
 } from './clock.ts';
 export { descriptorsMax } from './descriptors.ts';
 export { formatDurationMs, formatTime, parseDurationMs } from './duration.ts';
-export { CodedError, codeOf, type ErrorEntry, type ErrorExit, type ErrorTable, messageOf } from './errors.ts';
+export {
+  CodedError,
+  codeOf,
+  type ErrorEntry,
+  type ErrorExit,
+  type ErrorTable,
+  messageOf,
+  shortened,
+} from './errors.ts';
 export { createSystemHeap, type Heap, memoryBytes } from './heap.ts';
 export { type BoundedQueue, createBoundedQueue, createLimiter, type Limiter } from './limits.ts';
 export { createListeners, type Listeners } from './listeners.ts';

@@ -1,7 +1,7 @@
 import type { TObject } from 'typebox';
 
 /** The families that are extended by adding one folder. */
-export type MemberKind = 'attestor' | 'keystore' | 'protocol' | 'sink' | 'store-engine';
+export type MemberKind = 'attestor' | 'keystore' | 'protocol' | 'resource-kind' | 'sink' | 'store-engine';
 
 /**
  * What every member of every family says of itself; each family's port adds its own operations. A member is one folder with a

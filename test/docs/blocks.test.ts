@@ -3,7 +3,8 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
-import { policySchema, targetSchemas } from '../../src/app/declared-rules.ts';
+import { declaredKinds } from '../../src/app/declared-kinds.ts';
+import { policySchema } from '../../src/app/declared-rules.ts';
 import { memberSchemas } from '../../src/app/members.ts';
 import { commands } from '../../src/cli/commands.generated.ts';
 import { parseChecked, parseConfig, parseDeclared } from '../../src/config/index.ts';
@@ -79,7 +80,7 @@ describe('fenced blocks', () => {
     const { file, text, info } = block;
     if (info === 'config') return void parseConfig({ file, text, members: memberSchemas, env: {} });
     if (info === 'tests') return void parseChecked({ file, text, schema: policyCasesSchema });
-    return void parseDeclared({ file, text, protocols: targetSchemas });
+    return void parseDeclared({ file, text, kinds: declaredKinds });
   });
 
   it.each(named(of('cedar')))('%s: the policy passes the check', (_, block) => {
@@ -139,7 +140,7 @@ describe('the examples', () => {
 
   it('declare resources that can be applied', () => {
     for (const file of ['target.yaml', 'entries.yaml']) {
-      expect(parseDeclared({ file, text: read(file), protocols: targetSchemas })).toHaveLength(
+      expect(parseDeclared({ file, text: read(file), kinds: declaredKinds })).toHaveLength(
         parseAllDocuments(read(file)).length,
       );
     }

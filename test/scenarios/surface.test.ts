@@ -80,6 +80,8 @@ function callsOn(stack: Stack, folder: string): Readonly<Record<string, readonly
     'policy list': [{ args: [] }],
     'policy log': [{ args: [], verbatim: 'policies as they were written' }, { args: ['--since', '0s'] }],
     'policy replay': [gateway(folder)],
+    'resource list': [{ args: [] }, { args: ['policy'] }],
+    'resource show': [{ args: ['target', LONG_TARGET], verbatim: 'the resource as it was declared, in YAML' }],
     'policy show': [{ args: [LONG_POLICY], verbatim: 'the policy as it is written' }],
     'policy test': [{ args: [folder] }],
     'policy tighten': [{ ...gateway(), verbatim: 'permits as they are made' }],

@@ -1,8 +1,6 @@
-import type { IncomingMessage } from 'node:http';
 import { ApiProblem } from './api-problem.ts';
 import { readEvents } from './event-stream.ts';
 import { type CallName, type FollowName, type Operations, operations } from './operations.generated.ts';
-import { type ApiPlace, sendRequest } from './transport.ts';
 
 /** How one call is made. */
 export interface ApiCallOptions {
@@ -72,19 +70,35 @@ export type PagedName = {
   [Name in CallName]: Operations[Name]['output'] extends { readonly items: readonly unknown[] } ? Name : never;
 }[CallName];
 
-/**
- * Creates a client of the server at that place. It keeps no connection.
- *
- * ```ts
- * const api = createApiClient({ unix: '/run/countersign/server/api.sock' });
- * const { output } = await api.call('target.get', { name: 'shop' });
- * ```
- */
-export function createApiClient(place: ApiPlace): ApiClient {
+/** One request, ready to be sent. */
+export interface ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** JSON. */
+  readonly body: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The head of an answer, and its bytes as they come. */
+export interface ApiReply {
+  readonly status: number;
+  /** Of that name, in lower case. */
+  header(name: string): string | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Nothing more is read of it. */
+  close(): void;
+}
+
+/** Sends a request; resolves once the head of the answer is there, and rejects where there is none. */
+export type SendRequest = (request: ApiRequest) => Promise<ApiReply>;
+
+/** Creates a client that sends its requests so. */
+export function createClientOver(transport: SendRequest): ApiClient {
   const client: ApiClient = {
     async call(name, input, options = {}) {
       const { ifMatch, idempotencyKey, signal } = options;
-      const answer = await send(place, name, input, {
+      const answer = await send(transport, name, input, {
         headers: {
           ...(ifMatch === undefined ? {} : { 'if-match': `"${ifMatch}"` }),
           ...(idempotencyKey === undefined ? {} : { 'idempotency-key': `"${idempotencyKey}"` }),
@@ -92,12 +106,12 @@ export function createApiClient(place: ApiPlace): ApiClient {
         signal,
       });
       const text = await textOf(answer);
-      const { etag } = answer.headers;
+      const etag = answer.header('etag');
       return {
         // The server checks what it answers against the schema that the type is made of.
         output: JSON.parse(text),
         tag: etag === undefined ? undefined : /^"(.*)"$/.exec(etag)?.[1],
-        isRepeated: answer.headers['idempotency-replayed'] === 'true',
+        isRepeated: answer.header('idempotency-replayed') === 'true',
       };
     },
     async *all(name, input, options = {}) {
@@ -113,15 +127,15 @@ export function createApiClient(place: ApiPlace): ApiClient {
     },
     async *follow(name, input, { signal, lastEventId, onOpen, onStanding } = {}) {
       const headers: Record<string, string> = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
-      const answer = await send(place, name, input, { headers, signal });
+      const answer = await send(transport, name, input, { headers, signal });
       try {
         onOpen?.();
-        for await (const { id, data } of readEvents(answer)) {
+        for await (const { id, data } of readEvents(answer.body)) {
           if (data === undefined) onStanding?.(id);
           else yield { id, event: JSON.parse(data) };
         }
       } finally {
-        answer.destroy();
+        answer.close();
       }
     },
   };
@@ -130,11 +144,11 @@ export function createApiClient(place: ApiPlace): ApiClient {
 
 /** @throws ApiProblem; Error */
 async function send(
-  place: ApiPlace,
+  transport: SendRequest,
   name: keyof Operations,
   input: object,
   { headers, signal }: { headers: Readonly<Record<string, string>>; signal: AbortSignal | undefined },
-): Promise<IncomingMessage> {
+): Promise<ApiReply> {
   const { method, path, inPath, inQuery, inBody } = operations[name];
   const given: Readonly<Record<string, unknown>> = { ...input };
   const filled = inPath.reduce(
@@ -145,27 +159,26 @@ async function send(
     inQuery.flatMap((field): [string, string][] => (given[field] === undefined ? [] : [[field, String(given[field])]])),
   ).toString();
   const fields = inBody.filter((field) => given[field] !== undefined).map((field) => [field, given[field]] as const);
-  const answer = await sendRequest(place, {
+  const answer = await transport({
     ...{ method, headers, signal },
     path: query === '' ? filled : `${filled}?${query}`,
     body: inBody.length === 0 ? undefined : JSON.stringify(Object.fromEntries(fields)),
   });
-  const status = answer.statusCode ?? 0;
-  if (status === 200) return answer;
-  throw new ApiProblem(status, await textOf(answer), answer.headers['retry-after']);
+  if (answer.status === 200) return answer;
+  throw new ApiProblem(answer.status, await textOf(answer), answer.header('retry-after'));
 }
 
 /** @throws Error when it is longer than any answer of a server */
-async function textOf(answer: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
+async function textOf(answer: ApiReply): Promise<string> {
+  const decoder = new TextDecoder();
+  const texts: string[] = [];
   let bytes = 0;
-  for await (const chunk of answer) {
-    const piece: Buffer = chunk; // No encoding is set on it.
-    bytes += piece.length;
+  for await (const chunk of answer.body) {
+    bytes += chunk.length;
     if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(piece);
+    texts.push(decoder.decode(chunk, { stream: true }));
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return texts.join('') + decoder.decode();
 }
 
 /** A page of a thousand of the largest policies that there are in practice, many times over. */

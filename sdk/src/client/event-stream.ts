@@ -1,5 +1,3 @@
-import { StringDecoder } from 'node:string_decoder';
-
 /** One server-sent event; comments and the time to wait are left out. */
 export interface ServerSentEvent {
   readonly id: string;
@@ -8,14 +6,14 @@ export interface ServerSentEvent {
 }
 
 /** Reads events as a server sends them, in whatever pieces they come. One that is cut off by the end is none. @see HTML Living Standard §9.2.6 */
-export async function* readEvents(chunks: AsyncIterable<Buffer>): AsyncGenerator<ServerSentEvent> {
-  const decoder = new StringDecoder('utf8');
+export async function* readEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSentEvent> {
+  const decoder = new TextDecoder();
   let rest = '';
   let id = '';
   let data: string[] = [];
   let isNamed = false;
   for await (const chunk of chunks) {
-    rest += decoder.write(chunk);
+    rest += decoder.decode(chunk, { stream: true });
     if (rest.length > LINE_CHARS_MAX)
       throw new Error(`a line of the event stream has more than ${LINE_CHARS_MAX} characters`);
     const lines = rest.split('\n');

@@ -522,6 +522,36 @@ export interface Operations {
       readonly next?: string | undefined;
     };
   };
+  /** Lists the ledgers that are shipped to the record, and what is wrong with them. */
+  'log.list': {
+    readonly input: Readonly<Record<never, never>>;
+    readonly output: {
+      readonly logs: readonly {
+        /** Number of the log. */
+        readonly log: number;
+        /** Names the log in its checkpoints. */
+        readonly origin: string;
+        /** The SPIFFE ID that ships it. */
+        readonly owner: string;
+        /** C2SP verifier key: name, id and public key of the log. */
+        readonly verifierKey: string;
+        /** Those that a checkpoint vouches for. */
+        readonly entries: number;
+        /** When it was shipped last. */
+        readonly heard: string;
+        readonly state: 'shipped' | 'ended' | 'closed';
+        readonly alarm?: {
+          /** Such as `fork` or `silence`. */
+          readonly kind: string;
+          /** What is wrong, for people. */
+          readonly found: string;
+          readonly since?: string | undefined;
+        } | undefined;
+      }[];
+      /** C2SP verifier keys by which this server countersigns checkpoints. */
+      readonly witnessKeys: readonly string[];
+    };
+  };
   /** Shows one declared policy. */
   'policy.get': {
     readonly input: {
@@ -531,9 +561,9 @@ export interface Operations {
     readonly output: {
       /** Name of the resource. */
       readonly name: string;
-      /** Its text, in Cedar. */
+      /** Policies in the Cedar language. */
       readonly cedar: string;
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
     };
   };
@@ -546,12 +576,12 @@ export interface Operations {
       readonly cursor?: string | undefined;
     };
     readonly output: {
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
       readonly items: readonly {
         /** Name of the resource. */
         readonly name: string;
-        /** Its text, in Cedar. */
+        /** Policies in the Cedar language. */
         readonly cedar: string;
       }[];
       /** The cursor of the next page; absent on the last. */
@@ -806,7 +836,7 @@ export interface Operations {
     readonly input: {
       /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
@@ -840,7 +870,7 @@ export interface Operations {
       }[] | undefined;
       /** Targets and policies that are to be gone; those that are not there are left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
       }[] | undefined;
       /** Every target and policy that is not among the resources is to be gone. */
@@ -849,7 +879,7 @@ export interface Operations {
     readonly output: {
       /** Of targets and policies. Entries are written as they are declared. */
       readonly changes: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -864,7 +894,7 @@ export interface Operations {
     readonly input: {
       /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
@@ -898,7 +928,7 @@ export interface Operations {
       }[] | undefined;
       /** Targets and policies that are to be gone; those that are not there are left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
       }[] | undefined;
       /** Every target and policy that is not among the resources is to be gone. */
@@ -907,7 +937,7 @@ export interface Operations {
     readonly output: {
       /** Of targets and policies. Entries are written as they are declared. */
       readonly changes: readonly {
-        readonly kind: 'Target' | 'Policy';
+        readonly kind: 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -1490,7 +1520,7 @@ export interface Operations {
       readonly name: string;
       /** As declared; secrets in it are references, never values. */
       readonly spec: Readonly<Record<string, unknown>>;
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
     };
   };
@@ -1503,7 +1533,7 @@ export interface Operations {
       readonly cursor?: string | undefined;
     };
     readonly output: {
-      /** Of all targets and policies: it grows with each change of any. Also in ETag. */
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
       readonly revision: number;
       readonly items: readonly {
         /** Name of the resource. */
@@ -1518,7 +1548,7 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'approval.answer' | 'approval.get' | 'approval.list' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'approval.answer' | 'approval.get' | 'approval.list' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
 export type FollowName = | 'approval.follow' | 'gateway.follow' | 'record.follow' | 'session.follow';
@@ -1547,6 +1577,7 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'gateway.follow': {"method":"GET","path":"/v1/gateway-events","inPath":[],"inQuery":[],"inBody":[]},
   'gateway.get': {"method":"GET","path":"/v1/gateways/{id}","inPath":["id"],"inQuery":[],"inBody":[]},
   'gateway.list': {"method":"GET","path":"/v1/gateways","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
+  'log.list': {"method":"GET","path":"/v1/logs","inPath":[],"inQuery":[],"inBody":[]},
   'policy.get': {"method":"GET","path":"/v1/policies/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
   'policy.list': {"method":"GET","path":"/v1/policies","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
   'record-export.create': {"method":"POST","path":"/v1/record-exports","inPath":[],"inQuery":[],"inBody":["identity","node","target","action","session","kind","object","column","policy","reason","status","shape","code","masked","rowsMin","rowsMax","bytesMin","bytesMax","sinceMs","untilMs","log","format"]},

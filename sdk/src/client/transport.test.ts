@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, expect, it } from 'vitest';
 import { createTestAuthority } from '../../../src/rpc/testing/fixtures.ts';
-import { createApiClient } from './api-client.ts';
+import { createApiClient } from './transport.ts';
 
 // Goal: nothing is sent to a server that is not the one that was meant, and the caller's own proof is the newest.
 

@@ -3,6 +3,7 @@ import { type IncomingMessage, type RequestOptions, request as requestPlain } fr
 import { request as requestTls } from 'node:https';
 import type { PeerCertificate } from 'node:tls';
 import { parseSpiffeId } from '../identity/index.ts';
+import { type ApiClient, type ApiReply, type ApiRequest, createClientOver } from './api-client.ts';
 import { lookupOf } from './localhost.ts';
 
 /** Where a server is, and by what the caller proves who it is. */
@@ -22,20 +23,29 @@ export type ApiPlace =
       readonly token?: (() => string) | undefined;
     };
 
-/** One request, ready to be sent. */
-export interface ApiRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | undefined;
-  readonly signal: AbortSignal | undefined;
+/**
+ * Creates a client of the server at that place. It keeps no connection.
+ *
+ * ```ts
+ * const api = createApiClient({ unix: '/run/countersign/server/api.sock' });
+ * const { output } = await api.call('target.get', { name: 'shop' });
+ * ```
+ */
+export function createApiClient(place: ApiPlace): ApiClient {
+  return createClientOver(async (request) => replyOf(await sendRequest(place, request)));
 }
 
-/** Sends a request; resolves once the answer's headers are there, and rejects where there is none. Whoever calls reads the answer to its end. */
-export function sendRequest(
-  place: ApiPlace,
-  { method, path, headers, body, signal }: ApiRequest,
-): Promise<IncomingMessage> {
+function replyOf(answer: IncomingMessage): ApiReply {
+  return {
+    status: answer.statusCode ?? 0,
+    header: (name) => answer.headersDistinct[name]?.join(', '),
+    body: answer,
+    close: () => answer.destroy(),
+  };
+}
+
+/** Resolves once the answer's headers are there, and rejects where there is none. Whoever calls reads the answer to its end. */
+function sendRequest(place: ApiPlace, { method, path, headers, body, signal }: ApiRequest): Promise<IncomingMessage> {
   const common: RequestOptions = {
     ...{ method, path, agent: false },
     headers: {

@@ -7,7 +7,8 @@ export type AccessWords = Pick<EndpointWords, 'action' | 'audit' | 'about'>;
 
 /**
  * What policies of the API are about: `Countersign::`. Who asks is a `Node`, an `Identity`, as gateways know it and with `admin`, a `Person` or an
- * `Operator`, or nobody that is known, a `Stranger`; what they ask about is one thing (a `DeclaredTarget`, `DeclaredPolicy`, `Entry` or `Gateway`), a
+ * `Operator`, or nobody that is known, a `Stranger`; what they ask about is one thing (a `DeclaredTarget`, `DeclaredPolicy`,
+ * `Entry` or `Gateway`; of other kinds a `DeclaredResource`, by kind and name), a
  * question about many (`Records`, `Sessions`, `Approvals`, `Entries`), which has as attributes what it is narrowed to, or the `System`, in which each of those is.
  * Each gRPC method and each endpoint has an action. What only looks is in the group `countersign:look`, what changes something in
  * `countersign:change`, both in `countersign:operate`; `countersign:respond`, `countersign:approve` and `countersign:own-target` are for the roles of that name. Whatever order
@@ -70,7 +71,7 @@ function accessFragment(endpoints: readonly AccessWords[]): PolicySchemaFragment
 }
 
 /** A `Target` is what gateways' policies are about; what is declared of one has a name of its own. */
-const PARTS = ['DeclaredTarget', 'DeclaredPolicy', 'Entry', 'Gateway'] as const;
+const PARTS = ['DeclaredTarget', 'DeclaredPolicy', 'DeclaredResource', 'Entry', 'Gateway'] as const;
 const STRING = { type: 'String' } as const;
 /** There where the question is narrowed to one; else it is open, and what reads it can't be evaluated. */
 const NARROWED = { type: 'String', required: false } as const;

@@ -8,6 +8,7 @@ import {
   type PolicySchema,
   type PolicySource,
 } from '../../policy/index.ts';
+import { shortened } from '../../std/index.ts';
 import { BUILT_IN } from './built-in-policy.ts';
 
 /** What becomes of policies of access that somebody wants to have in force. */
@@ -104,10 +105,6 @@ function canAnybodyChange(
   return byProvider.verdict !== 'never' || persons.permits.some(({ within }) => within.length > 0);
 }
 
-function shortened(message: string): string {
-  return message.length > MESSAGE_CHARS_MAX ? `${message.slice(0, MESSAGE_CHARS_MAX)}…` : message;
-}
-
 export const APPLY = 'countersign:access.apply';
 const BY_PROVIDER: EntityRef = {
   ...{ type: 'Countersign::Person', id: '', attributes: { byLink: false }, parents: [] },
@@ -116,6 +113,5 @@ const BY_PROVIDER: EntityRef = {
 /** A few hundred policies: they are parsed between two calls, and looked at in each. */
 const ACCESS_BYTES_MAX = 128 * 1024;
 const ID_CHARS_MAX = 128;
-const MESSAGE_CHARS_MAX = 400;
 /** Controls but tab and line ends, what has no width, and marks of direction. */
 const INVISIBLE = /[^\P{Cc}\t\n\r]|[\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/u;

@@ -1,8 +1,8 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
-import { type Static, Type } from 'typebox';
+import { type Static, type TEnum, Type } from 'typebox';
 import { type Endpoint, type EndpointError, endpointsOf, notAsSeen, notTaken } from '../../endpoint/index.ts';
 import type { EntryInput, Registration } from '../../registration/index.ts';
-import type { Resources } from '../../resources/index.ts';
+import { type KindMember, kindName, type Resources } from '../../resources/index.ts';
 import { codeOf } from '../../std/index.ts';
 import { ApplyRefused, auditOfApply, createApplier, type DeclaredSet } from './apply-declared.ts';
 
@@ -16,7 +16,6 @@ export interface ApplyEndpointNeeds {
 const endpoint = endpointsOf<ApplyEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
 
-const kind = Type.Enum(['Target', 'Policy']);
 const name = Type.String({ pattern: '^[a-z][a-z0-9-]{0,62}$' });
 const entry = Type.Object(
   {
@@ -50,88 +49,112 @@ const entry = Type.Object(
   closed,
 );
 
-const declared = {
-  resources: Type.Optional(
-    Type.Array(Type.Object({ kind, name, spec: Type.Record(Type.String(), Type.Unknown()) }, closed), {
-      maxItems: 20_000,
-      description: 'Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`.',
-    }),
-  ),
-  entries: Type.Optional(
-    Type.Array(entry, { maxItems: 20_000, description: 'Entries as they are to be, by id; others are left alone.' }),
-  ),
-  remove: Type.Optional(
-    Type.Array(Type.Object({ kind, name }, closed), {
-      maxItems: 20_000,
-      description: 'Targets and policies that are to be gone; those that are not there are left alone.',
-    }),
-  ),
-  prune: Type.Optional(
-    Type.Boolean({ description: 'Every target and policy that is not among the resources is to be gone.' }),
-  ),
-};
-const input = Type.Object(declared, closed);
-
-const output = Type.Object(
-  {
-    changes: Type.Array(
-      Type.Object(
-        {
-          kind,
-          name: Type.String(),
-          action: Type.Enum(['create', 'update', 'delete', 'unchanged']),
-          differences: Type.Array(Type.String(), { description: 'For people, a line each; no secret is in them.' }),
-        },
-        closed,
-      ),
-      { description: 'Of targets and policies. Entries are written as they are declared.' },
-    ),
-    revision: Type.Integer({
-      description: 'Of all targets and policies: that it was planned against, or that holds it.',
-    }),
-  },
-  closed,
-);
-
 /** A thousand policies of some length; the largest message of gRPC as well. */
 const APPLY_BYTES_MAX = 4 * 1024 * 1024;
-const shared = { input, output, conditional: true, bodyBytesMax: APPLY_BYTES_MAX } as const;
-const tag = ({ revision }: Static<typeof output>) => `r${revision}`;
 
-const plan = endpoint({
-  ...shared,
-  name: 'resource.plan',
-  summary: 'Shows what applying would do, and refuse; nothing is done.',
-  method: 'POST',
-  path: '/v1/plan',
-  tag,
-  handle: (given, { signal, ifMatch }, needs) =>
-    told(ifMatch, () => createApplier(needs).plan(setOf(given, ifMatch, needs.trustDomain), signal)),
-});
+/** Changing what is declared, of these kinds. */
+export function endpointsOfKinds(kinds: readonly Pick<KindMember, 'id'>[]): readonly Endpoint<ApplyEndpointNeeds>[] {
+  const { input, output } = schemasOf(Type.Enum(kinds.map(kindName).toSorted()));
+  const shared = { input, output, conditional: true, bodyBytesMax: APPLY_BYTES_MAX } as const;
+  return [planOf(shared), applyOf(shared)];
+}
 
-const apply = endpoint({
-  ...shared,
-  name: 'resource.apply',
-  summary: 'Makes targets, policies and entries as they are declared, all of it or nothing.',
-  description: 'With If-Match, as a list or a plan gave its ETag, only if no target or policy was changed since.',
-  method: 'POST',
-  path: '/v1/apply',
-  idempotent: 'by-key',
-  audit: {
-    as: 'Apply',
-    target: 'resources',
-    of: ({ resources = [], entries = [], remove = [], prune = false }) =>
-      auditOfApply({ resources, entries, options: { prune, remove } }),
-  },
-  tag,
-  handle: (given, { signal, ifMatch }, needs) =>
-    told(ifMatch, () => createApplier(needs).apply(setOf(given, ifMatch, needs.trustDomain), signal)),
-});
+type Input = ReturnType<typeof schemasOf>['input'];
+type Output = ReturnType<typeof schemasOf>['output'];
 
-/** Changing what is declared. */
-export const endpoints: readonly Endpoint<ApplyEndpointNeeds>[] = [plan, apply];
+function schemasOf(kind: TEnum<string[]>) {
+  const declared = {
+    resources: Type.Optional(
+      Type.Array(Type.Object({ kind, name, spec: Type.Record(Type.String(), Type.Unknown()) }, closed), {
+        maxItems: 20_000,
+        description: 'Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`.',
+      }),
+    ),
+    entries: Type.Optional(
+      Type.Array(entry, { maxItems: 20_000, description: 'Entries as they are to be, by id; others are left alone.' }),
+    ),
+    remove: Type.Optional(
+      Type.Array(Type.Object({ kind, name }, closed), {
+        maxItems: 20_000,
+        description: 'Targets and policies that are to be gone; those that are not there are left alone.',
+      }),
+    ),
+    prune: Type.Optional(
+      Type.Boolean({ description: 'Every target and policy that is not among the resources is to be gone.' }),
+    ),
+  };
+  const input = Type.Object(declared, closed);
 
-function setOf(given: Static<typeof input>, ifMatch: string | undefined, trustDomain: TrustDomain): DeclaredSet {
+  const output = Type.Object(
+    {
+      changes: Type.Array(
+        Type.Object(
+          {
+            kind,
+            name: Type.String(),
+            action: Type.Enum(['create', 'update', 'delete', 'unchanged']),
+            differences: Type.Array(Type.String(), { description: 'For people, a line each; no secret is in them.' }),
+          },
+          closed,
+        ),
+        { description: 'Of targets and policies. Entries are written as they are declared.' },
+      ),
+      revision: Type.Integer({
+        description: 'Of all targets and policies: that it was planned against, or that holds it.',
+      }),
+    },
+    closed,
+  );
+
+  return { input, output };
+}
+
+interface Shared {
+  readonly input: Input;
+  readonly output: Output;
+  readonly conditional: true;
+  readonly bodyBytesMax: number;
+}
+
+function planOf(shared: Shared) {
+  return endpoint({
+    ...shared,
+    name: 'resource.plan',
+    summary: 'Shows what applying would do, and refuse; nothing is done.',
+    method: 'POST',
+    path: '/v1/plan',
+    tag,
+    handle: (given, { signal, ifMatch }, needs) =>
+      told(ifMatch, () => createApplier(needs).plan(setOf(given, ifMatch, needs.trustDomain), signal)),
+  });
+}
+
+function applyOf(shared: Shared) {
+  return endpoint({
+    ...shared,
+    name: 'resource.apply',
+    summary: 'Makes targets, policies and entries as they are declared, all of it or nothing.',
+    description: 'With If-Match, as a list or a plan gave its ETag, only if no target or policy was changed since.',
+    method: 'POST',
+    path: '/v1/apply',
+    idempotent: 'by-key',
+    audit: {
+      as: 'Apply',
+      target: 'resources',
+      of: ({ resources = [], entries = [], remove = [], prune = false }) =>
+        auditOfApply({ resources, entries, options: { prune, remove } }),
+    },
+    tag,
+    handle: (given, { signal, ifMatch }, needs) =>
+      told(ifMatch, () => createApplier(needs).apply(setOf(given, ifMatch, needs.trustDomain), signal)),
+  });
+}
+
+function tag({ revision }: Static<Output>): string {
+  return `r${revision}`;
+}
+
+function setOf(given: Static<Input>, ifMatch: string | undefined, trustDomain: TrustDomain): DeclaredSet {
   const { resources = [], entries = [], remove = [], prune = false } = given;
   const ifRevision = ifMatch === undefined ? undefined : revisionOf(ifMatch);
   return {

@@ -40,6 +40,8 @@ export interface RestDeps<Needs> {
   /** Where people's browsers reach it over TLS, as `https://host:port`; undefined: nowhere that is known. */
   readonly signInUrl: () => string | undefined;
   readonly access: Access;
+  /** Where the console was built; undefined: it is not served. */
+  readonly consoleFolder?: string;
   readonly listen: readonly Listen[];
   readonly times?: Partial<ConnectionTimes>;
   readonly admission?: Partial<AdmissionLimits>;
@@ -58,6 +60,7 @@ export function createRest<Needs>(deps: RestDeps<Needs>): RestServer {
       let document: string | undefined;
       return createRestApp({
         ...deps,
+        consoleFolder: deps.consoleFolder,
         // Callers that are refused, and calls that fail, are the callers' doing as often as not.
         log: createSampledLog({ clock, log }),
         audit: { actBy: createActAudit({ clock, write: deps.audit }) },

@@ -9,6 +9,7 @@ import { readStrictJson } from '../../wire/json/index.ts';
 import type { Admission } from './admission.ts';
 import type { Callers } from './callers.ts';
 import { type ConnectionTimes, createConnectionWatch } from './connection-times.ts';
+import { mountConsole } from './console/serve-console.ts';
 import { RestError } from './errors.ts';
 import { mountPages, type PageRoute } from './pages.ts';
 import { problemOf, restProblem } from './problems.ts';
@@ -30,6 +31,8 @@ export interface RestAppDeps<Needs> extends ServeDeps<Needs> {
   readonly times: ConnectionTimes;
   /** What is answered to who is nobody yet. */
   readonly pages: readonly PageRoute[];
+  /** Where the console was built; undefined: it is not served. */
+  readonly consoleFolder: string | undefined;
   /** The OpenAPI document, as JSON. */
   readonly document: () => string;
 }
@@ -105,6 +108,7 @@ export async function createRestApp<Needs>(deps: RestAppDeps<Needs>): Promise<Re
   for (const endpoint of deps.endpoints) route(app, endpoint, context);
   documentRoute(app, context);
   const peerOf = (request: FastifyRequest) => peers.get(request.raw.socket)?.peer;
+  mountConsole(app, { ...deps, peerOf });
   await mountPages(app, { ...deps, peerOf, headerOf: ({ raw }, name) => headerOf(raw, name) });
   await app.ready();
   return {

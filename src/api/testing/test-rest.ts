@@ -36,7 +36,7 @@ export interface TestAnswer {
 type Options = Parameters<typeof startTestServer>[0] & {
   readonly more?: readonly Endpoint<object>[];
   readonly oidc?: OidcConfig;
-  readonly rest?: Partial<Pick<RestDeps<never>, 'times' | 'admission'>>;
+  readonly rest?: Partial<Pick<RestDeps<never>, 'times' | 'admission' | 'consoleFolder'>>;
 };
 
 const MIGRATIONS = [...restMigrations, ...personsMigrations];

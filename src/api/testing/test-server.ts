@@ -63,7 +63,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
     ...deps,
     knowsTrustDomain: (td) => authority.federatedBundle(td) !== undefined,
   });
-  const resources = createResources({ ...deps, validate: validateResource, validateTogether: () => [] });
+  const resources = createResources({ ...deps, kinds: KINDS });
   const { questions, sessions } = testSessions({ ...deps, present: resources.gatewayInstances });
   const nodes = createNodes({ ...deps, removeAliases: async () => {} });
   const signal = new AbortController().signal;
@@ -206,9 +206,11 @@ const knock: AttestorMember = {
   },
 };
 
-function validateResource(_kind: string, _name: string, spec: unknown): string[] {
+function checkAlone(spec: unknown): string[] {
   return typeof spec === 'object' && spec !== null && 'wrong' in spec ? ['wrong is not allowed'] : [];
 }
+
+const KINDS = ['Target', 'Policy'].map((name) => ({ name, checkAlone }));
 
 export const trustDomain = parseTrustDomain('example.org');
 const START_MS = 1_800_000_000_000;

@@ -12,8 +12,7 @@ import {
   type ResolvedTarget,
 } from '../../model/index.ts';
 import { PolicyError, type PolicyLoader } from '../../policy/index.ts';
-import type { Log } from '../../std/index.ts';
-import { shortened } from '../declared-rules.ts';
+import { type Log, shortened } from '../../std/index.ts';
 import type { Found } from '../health/conditions.ts';
 
 /** What of an update is not in force; no secret is in it. */

@@ -5,6 +5,7 @@ import {
   GatewayState,
   type GatewayStatusSchema,
 } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
+import { listedKinds } from '../../app/declared-kinds.ts';
 import type { Clock } from '../../std/index.ts';
 import { formatCanonicalJson, type JsonValue } from '../../wire/tlog/index.ts';
 import { attributesMessage } from '../entries/entry-attributes.ts';
@@ -92,15 +93,14 @@ const recordCalls = [
 
 const resourceCalls = [
   callOf(Control.method.listResources, async ({ kind }, { api, signal }) => {
+    const wanted = listedKinds.filter(({ name }) => kind === '' || name === kind);
     const resources: { kind: string; name: string; specJson: string }[] = [];
-    if (kind !== 'Policy')
-      for await (const { name, spec } of api.all('target.list', { limit: PAGE }, { signal }))
-        resources.push({ kind: 'Target', name, specJson: JSON.stringify(spec) });
-    if (kind !== 'Target')
-      for await (const { name, cedar } of api.all('policy.list', { limit: PAGE }, { signal }))
-        resources.push({ kind: 'Policy', name, specJson: JSON.stringify({ cedar }) });
-    const name = kind === 'Policy' ? 'policy.list' : 'target.list';
-    const { output } = await api.call(name, { limit: 1 }, { signal });
+    for (const { name: own, list, isFlat } of wanted)
+      for await (const { name, ...rest } of api.all(list, { limit: PAGE }, { signal })) {
+        const spec = isFlat || !('spec' in rest) ? rest : rest.spec;
+        resources.push({ kind: own, name, specJson: JSON.stringify(spec) });
+      }
+    const { output } = await api.call(wanted[0]?.list ?? 'target.list', { limit: 1 }, { signal });
     return { resources, revision: BigInt(output.revision) };
   }),
   callOf(Control.method.listGateways, async (_given, { api, signal }) => {

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { policySchema, targetSchemas } from '../../app/declared-rules.ts';
+import { declaredKinds } from '../../app/declared-kinds.ts';
+import { policySchema } from '../../app/declared-rules.ts';
 import { type Declared, parseDeclared } from '../../config/index.ts';
 import { checkParsed, type FormOf } from '../../policy/index.ts';
 import { UsageError } from '../command.ts';
@@ -94,7 +95,7 @@ function isOpenApi(file: string): boolean {
 function readFile(file: string): Declared[] {
   const text = readFileSync(file, 'utf8');
   if (!file.endsWith('.cedar')) {
-    return readNamedFile(() => parseDeclared({ file, text, protocols: targetSchemas }));
+    return readNamedFile(() => parseDeclared({ file, text, kinds: declaredKinds }));
   }
   return [{ kind: 'Policy', name: basename(file, '.cedar'), spec: { cedar: text }, where: `${file}:1:1` }];
 }

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { Value } from 'typebox/value';
 import type { WrittenRoute } from '../../api-documents/index.ts';
-import { targetSchemas } from '../../app/declared-rules.ts';
+import { declaredKinds } from '../../app/declared-kinds.ts';
 import { parseDeclared } from '../../config/index.ts';
 import { codeOf } from '../../std/index.ts';
 import { UsageError } from '../command.ts';
@@ -40,7 +40,7 @@ export function targetIn(file: string, name: string | undefined): TargetInFile {
   // What can't be read as text would be written as something else.
   if (!isUtf8(bytes)) throw new UsageError(`${file} is no text in UTF-8; convert it first, as with iconv`);
   const text = bytes.toString('utf8');
-  const declared = readNamedFile(() => parseDeclared({ file, text, protocols: targetSchemas }));
+  const declared = readNamedFile(() => parseDeclared({ file, text, kinds: declaredKinds }));
   const targets = declared.flatMap((resource, index): TargetInFile[] => {
     const { spec } = resource;
     if (resource.kind !== 'Target' || !Value.Check(HttpSpec, spec)) return [];

@@ -3,7 +3,8 @@ import { dirname, resolve } from 'node:path';
 import { Control } from '@countersign/sdk/contract';
 import { Value } from 'typebox/value';
 import { type ApiDocument, createDescription, type Description, type MaskedField } from '../../api-documents/index.ts';
-import { policySchema, targetSchemas } from '../../app/declared-rules.ts';
+import { declaredKinds } from '../../app/declared-kinds.ts';
+import { policySchema } from '../../app/declared-rules.ts';
 import { ConfigError, type Declared, type DescribedBy, parseDeclared } from '../../config/index.ts';
 import {
   checkPolicies,
@@ -109,7 +110,7 @@ export function warnOfDescribedInFiles(input: CliInput, policies: PolicyFilesRep
     const text = readFileSync(file, 'utf8');
     if (!DESCRIBED.test(text)) return [];
     try {
-      return parseDeclared({ file, text, protocols: targetSchemas });
+      return parseDeclared({ file, text, kinds: declaredKinds });
     } catch (error) {
       if (error instanceof ConfigError) return [];
       throw error;

@@ -5,7 +5,7 @@ import { Control } from '@countersign/sdk/contract';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ServerApiDeps } from '../../api/index.ts';
 import { startTestServer, type TestServer } from '../../api/testing/test-server.ts';
-import { createDeclaredRules } from '../../app/declared-rules.ts';
+import { openDeclaredKinds } from '../../app/declared-kinds.ts';
 import { sha256 } from '../../std/index.ts';
 import type { CliCommand } from '../command.ts';
 import { command as remove } from '../commands/policy/delete.ts';
@@ -35,7 +35,7 @@ const REQUEST = {
   context: '{"columns":["id"],"hasWhere":false}',
 };
 
-const { parsePolicies } = createDeclaredRules();
+const { parsePolicies } = openDeclaredKinds();
 const nonsense: ServerApiDeps['parsePolicies'] = (policies) => {
   const parsed = parsePolicies(policies);
   return parsed && { ...parsed, forms: parsed.forms.map((form) => ({ ...form, json: '{"effect":"permit"}' })) };

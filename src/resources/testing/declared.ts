@@ -2,10 +2,11 @@ import { createSeededRandom, createSilentLog, type Log, type ManualClock, type S
 import type { Store } from '../../store/index.ts';
 import {
   createResources,
+  type Kind,
+  type Problem,
   type Resource,
+  type ResourceKind,
   type Resources,
-  type ValidateResource,
-  type ValidateTogether,
 } from '../index.ts';
 
 export const GATEWAY = 'spiffe://example.org/countersign/gateway';
@@ -24,11 +25,14 @@ export const policy = (name: string, text = 'permit(principal, action, resource)
 export const withId = (name: string, id: string): Resource => ({ kind: 'Policy', name, spec: { id } });
 
 /** Stands for the schemas of protocols and the checks of policies. */
-const validate: ValidateResource = (_kind, _name, spec) =>
+const checkAlone: Kind['checkAlone'] = (spec) =>
   typeof spec === 'object' && spec !== null && 'bad' in spec ? ['bad is not allowed', 'and it is bad'] : [];
 
+/** Checks all of one kind. */
+export type CheckTogether = (kind: ResourceKind, all: readonly Resource[]) => readonly Problem[];
+
 /** Stands for the loader of policies: `id` is there once. */
-export const uniqueIds: ValidateTogether = (kind, all) => {
+export const uniqueIds: CheckTogether = (kind, all) => {
   const taken = new Map<unknown, string>();
   return all.flatMap(({ name, spec }) => {
     const id = typeof spec === 'object' && spec !== null && 'id' in spec ? spec.id : name;
@@ -41,8 +45,11 @@ export const uniqueIds: ValidateTogether = (kind, all) => {
 /** The resources of one server, over `store`. */
 export function createTestResources(
   deps: { store: Store; clock: ManualClock },
-  options: { seed?: string; log?: Log; validateTogether?: ValidateTogether } = {},
+  options: { seed?: string; log?: Log; checkTogether?: CheckTogether } = {},
 ): Resources & Service {
-  const { seed = 'resources', log = createSilentLog(), validateTogether = uniqueIds } = options;
-  return createResources({ ...deps, random: createSeededRandom(seed), log, validate, validateTogether });
+  const { seed = 'resources', log = createSilentLog(), checkTogether = uniqueIds } = options;
+  const kinds = ['Target', 'Policy'].map((name) => {
+    return { name, checkAlone, checkTogether: (own: readonly Resource[]) => checkTogether(name, own) };
+  });
+  return createResources({ ...deps, random: createSeededRandom(seed), log, kinds });
 }

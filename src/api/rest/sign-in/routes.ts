@@ -1,4 +1,5 @@
 import { createActAudit, whoOf } from '../../audit.ts';
+import { CONSOLE_HOME } from '../console/serve-console.ts';
 import type { PageRoute } from '../pages.ts';
 import { clearCookie, cookieOf, refuseOtherOrigins, SIGN_IN_COOKIE } from './browser.ts';
 import { html } from './html.ts';
@@ -25,13 +26,13 @@ function ownRoutes(tools: SignInTools): readonly PageRoute[] {
         if (known !== undefined)
           return page(
             'You are signed in',
-            html`<p>As ${nameOf(known.person)}, by ${known.issuer}.</p><form method="post" action="/sign-in/out"><button>Sign out</button></form>`,
+            html`<p>As ${nameOf(known.person)}, by ${known.issuer}. <a href="${next}">Go on</a></p><form method="post" action="/sign-in/out"><button>Sign out</button></form>`,
           );
         const { oidc } = persons;
         if (oidc === undefined)
           return page(
             'Sign in',
-            html`<p>No OpenID provider is configured. On the machine of a server, <code>countersign sign-in link</code> prints a link that lets you in once.</p>`,
+            html`<p>No OpenID provider is configured. On the machine of a server, <code>countersign sign-in link</code> prints a link that lets you in once. Then come back to <a href="${next}">where you were</a>.</p>`,
           );
         const way = `/sign-in/oidc?return=${encodeURIComponent(next)}`;
         return page('Sign in', html`<p><a href="${way}">Go on to ${oidc.issuer}</a></p>`);
@@ -53,7 +54,7 @@ function ownRoutes(tools: SignInTools): readonly PageRoute[] {
         refuseOtherOrigins(request, url());
         tools.tried(request);
         const { person, madeBy } = await persons.links.redeem(request.form.get('secret') ?? '');
-        return tools.enter(request, { person, way: 'link', detail: { madeBy }, next: '/sign-in' });
+        return tools.enter(request, { person, way: 'link', detail: { madeBy }, next: CONSOLE_HOME });
       },
     },
     {

@@ -283,7 +283,7 @@ describe('what a request says', () => {
   });
 
   it('a page of signing in is', () => {
-    expect(parseReturn(null)).toBe('/sign-in');
+    expect(parseReturn(null)).toBe('/console/');
     expect(parseReturn('/sign-in/cli?port=4000&state=x')).toBe('/sign-in/cli?port=4000&state=x');
   });
 });

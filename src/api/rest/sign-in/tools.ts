@@ -3,6 +3,7 @@ import { sourceOf } from '../../../rpc/index.ts';
 import type { Clock, Log, Random } from '../../../std/index.ts';
 import { createActAudit, type WriteAudit, whoOf } from '../../audit.ts';
 import type { Admission } from '../admission.ts';
+import { CONSOLE_HOME } from '../console/serve-console.ts';
 import { RestError } from '../errors.ts';
 import type { PageAnswer, PageRequest } from '../pages.ts';
 import { cookieOf, SIGN_IN_COOKIE, setCookie } from './browser.ts';
@@ -56,11 +57,11 @@ export function redirect(status: 302 | 303, location: string, headers: PageAnswe
   };
 }
 
-/** Where somebody goes on to who has signed in: a page of signing in, and nowhere else. @throws RestError ERR_REST_RETURN */
+/** Where somebody goes on to who has signed in: a page of signing in or of the console, and nowhere else. @throws RestError ERR_REST_RETURN */
 export function parseReturn(text: string | null): string {
-  if (text === null || text === '') return '/sign-in';
-  if (text.length <= RETURN_CHARS_MAX && /^\/sign-in(?:\/(?:cli|device))?(?:\?[\w.~%=&-]*)?$/.test(text)) return text;
-  throw new RestError('ERR_REST_RETURN', 'return leads to no page of signing in');
+  if (text === null || text === '') return CONSOLE_HOME;
+  if (text.length <= RETURN_CHARS_MAX && RETURNS.some((form) => form.test(text))) return text;
+  throw new RestError('ERR_REST_RETURN', 'return leads to no page of signing in or of the console');
 }
 
 /** Creates them. */
@@ -133,4 +134,10 @@ export function oidcOf({ persons }: Pick<SignInTools, 'persons'>): NonNullable<P
   throw new PersonsError('ERR_PERSONS_PROVIDER', 'no OpenID provider is configured');
 }
 
-const RETURN_CHARS_MAX = 1000;
+/** With what ties it to its browser it has room in a cookie of the flow. */
+const RETURN_CHARS_MAX = 700;
+/** Segments of a path that are no dots, however they are written: `/console/../` would be another place. */
+const RETURNS: readonly RegExp[] = [
+  /^\/sign-in(?:\/(?:cli|device))?(?:\?[\w.~%=&-]*)?$/,
+  /^\/console\/(?!.*%2e)(?:[\w~%:@-][\w.~%:@-]*\/)*(?:[\w~%:@-][\w.~%:@-]*)?(?:\?[\w.~%=&:@/*+,-]*)?$/i,
+];

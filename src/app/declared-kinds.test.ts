@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createPolicyLoader } from '../policy/index.ts';
-import type { Resource } from '../resources/index.ts';
-import { createDeclaredRules, policySchema } from './declared-rules.ts';
+import type { Problem, Resource } from '../resources/index.ts';
+import { togetherProblems } from '../resources/planning/plan.ts';
+import { openDeclaredKinds } from './declared-kinds.ts';
+import { policySchema } from './declared-rules.ts';
 
 // Goal: what the server takes, alone and together, every gateway can use; what it refuses names the resources that are in each other's way.
 
@@ -13,7 +15,7 @@ const target = (name: string, listen?: object): Resource => ({
 });
 
 describe('a declared resource', () => {
-  const { validate } = createDeclaredRules();
+  const { kinds } = openDeclaredKinds();
   it.each([
     ['a policy that is a text', 'Policy', { cedar: '' }, []],
     ['a policy without text', 'Policy', {}, ['a policy has one field, cedar, its text']],
@@ -29,12 +31,22 @@ describe('a declared resource', () => {
       ['certificate and key belong together; only one of them is set'],
     ],
   ] as const)('is looked at alone: %s', (_, kind, spec, problems) => {
-    expect(validate(kind, 'one', spec)).toEqual(problems);
+    expect(kinds.find(({ name }) => name === kind)?.checkAlone(spec)).toEqual(problems);
   });
 });
 
+/** Checks resources of one kind together. */
+function createTogether(): (kind: string, own: readonly Resource[]) => readonly Problem[] {
+  const { kinds } = openDeclaredKinds();
+  return (kind, own) =>
+    togetherProblems(
+      own,
+      kinds.filter(({ name }) => name === kind),
+    );
+}
+
 describe('policies together', () => {
-  const found = (...policies: Resource[]) => createDeclaredRules().validateTogether('Policy', policies);
+  const found = (...policies: Resource[]) => createTogether()('Policy', policies);
 
   it.each<[string, Resource[], { name: string; message: RegExp }]>([
     [
@@ -84,7 +96,7 @@ describe('policies together', () => {
   });
 
   it('are taken as soon as the loader of a gateway takes them, whatever was refused before', () => {
-    const { validateTogether } = createDeclaredRules();
+    const together = createTogether();
     const sets = [
       [policy('a', permit('x')), policy('b', permit('y'))],
       [policy('a', permit('x')), policy('b', permit('x'))],
@@ -95,7 +107,7 @@ describe('policies together', () => {
     for (const set of sets) {
       const sources = set.map(({ name, spec }) => ({ name, text: `${Object(spec).cedar}` }));
       const gateway = createPolicyLoader(policySchema).check(sources);
-      expect(validateTogether('Policy', set).length === 0).toBe(gateway.compiled !== undefined);
+      expect(together('Policy', set).length === 0).toBe(gateway.compiled !== undefined);
     }
   });
 
@@ -105,9 +117,9 @@ describe('policies together', () => {
 });
 
 describe('targets together', () => {
-  const { validateTogether } = createDeclaredRules();
+  const together = createTogether();
   const found = (...doors: (object | undefined)[]) =>
-    validateTogether(
+    together(
       'Target',
       doors.map((door, index) => target(`t${index}`, door)),
     );
@@ -186,14 +198,14 @@ describe('targets together', () => {
       ...target(name),
       spec: { protocol: 'http', url: 'http://api', listen: { port: 0, tokens, ...(audience && { audience }) } },
     });
-    const found = validateTogether('Target', [taking('a', a), taking('b', b), taking('c', undefined, false)]);
+    const found = together('Target', [taking('a', a), taking('b', b), taking('c', undefined, false)]);
     expect(found.map(({ name }) => name)).toEqual(Array(problems).fill('b'));
     for (const { message } of found) expect(message).toContain('are those of Target/a; a token is for one target');
   });
 
   it('of HTTP may have one door where each lists hosts of its own', () => {
     const all = [http('a', ['a.test']), http('b', ['b.test', 'bb.test']), http('c', ['c.test'])];
-    expect(validateTogether('Target', all)).toEqual([]);
+    expect(together('Target', all)).toEqual([]);
   });
 
   it.each<[string, Resource[], string]>([
@@ -218,7 +230,7 @@ describe('targets together', () => {
       'taken by Target/a, which listens on 0.0.0.0',
     ],
   ])('of HTTP may not have one door %s', (_, targets, message) => {
-    const problems = validateTogether('Target', targets);
+    const problems = together('Target', targets);
     expect(problems).toHaveLength(1);
     expect(problems[0]?.name).toBe(targets.at(-1)?.name);
     expect(problems[0]?.message.endsWith(message), problems[0]?.message).toBe(true);

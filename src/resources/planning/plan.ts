@@ -1,16 +1,7 @@
+import { ResourcesError } from '../errors.ts';
+import type { Kind } from '../kind.ts';
+import type { Change, Plan, PlanOptions, Problem, Resource, ResourceKind, Snapshot } from '../types.ts';
 import { compareJson, differencesOf } from './differences.ts';
-import { ResourcesError } from './errors.ts';
-import type {
-  Change,
-  Plan,
-  PlanOptions,
-  Problem,
-  Resource,
-  ResourceKind,
-  Snapshot,
-  ValidateResource,
-  ValidateTogether,
-} from './types.ts';
 
 /**
  * What becomes of `present` when `declared`, each valid alone, is applied: refused when gateways would refuse the outcome.
@@ -19,11 +10,11 @@ import type {
 export function planOf(
   present: Snapshot,
   declared: readonly Resource[],
-  options: PlanOptions & { readonly validateTogether: ValidateTogether },
+  options: PlanOptions & { readonly kinds: readonly Kind[] },
 ): Plan {
   if (options.ifRevision !== undefined && options.ifRevision !== present.revision)
     throw new ResourcesError('ERR_RESOURCES_CHANGED', 'targets or policies were changed meanwhile; nothing was done');
-  const before = [...present.targets, ...present.policies];
+  const before = present.resources;
   const changes = changesBetween(before, declared, options);
   // Taking away makes no set worse, and must be possible when the one that is there is bad, however it came to be.
   const grown = new Set(
@@ -32,23 +23,30 @@ export function planOf(
   if (grown.size > 0) {
     const after = outcomeOf(before, declared, { changes });
     checkSize(after);
-    const problems = Array.from(grown).flatMap((kind) =>
-      options.validateTogether(
-        kind,
-        after.filter((resource) => resource.kind === kind),
-      ),
+    const problems = togetherProblems(
+      after.filter(({ kind }) => grown.has(kind)),
+      options.kinds,
     );
     if (problems.length > 0) return { ok: false, problems };
   }
   return { ok: true, changes, revision: present.revision };
 }
 
-/** What is wrong with the resources, one by one and together; empty when nothing is. */
-export function problemsOf(resources: readonly Resource[], validate: ValidateResource): readonly Problem[] {
+/** What is wrong with the resources together, kind by kind; what stays should come first in each. */
+export function togetherProblems(resources: readonly Resource[], kinds: readonly Kind[]): readonly Problem[] {
+  return kinds.flatMap(({ name, checkTogether }) => {
+    const own = resources.filter(({ kind }) => kind === name);
+    return own.length === 0 ? [] : (checkTogether?.(own) ?? []).map((problem) => ({ kind: name, ...problem }));
+  });
+}
+
+/** What is wrong with the resources one by one; empty when nothing is. */
+export function problemsOf(resources: readonly Resource[], kinds: readonly Kind[]): readonly Problem[] {
   const seen = new Set<string>();
   return resources.flatMap(({ kind, name, spec }) => {
     const messages: string[] = [];
-    if (!isKind(kind)) return [{ kind, name, message: 'the kind must be Target or Policy' }];
+    const rules = kinds.find((one) => one.name === kind);
+    if (!rules) return [{ kind, name, message: `the kind must be ${anyOf(kinds.map((one) => one.name))}` }];
     if (!NAME.test(name)) {
       messages.push('the name must be 1 to 63 lower-case letters, digits and dashes, starting with a letter');
     }
@@ -58,7 +56,7 @@ export function problemsOf(resources: readonly Resource[], validate: ValidateRes
     const bytes = Buffer.byteLength(JSON.stringify(spec) ?? '');
     if (bytes === 0 || bytes > SPEC_BYTES_MAX)
       messages.push(`its spec has ${bytes} bytes, allowed are 1 to ${SPEC_BYTES_MAX}`);
-    else messages.push(...validate(kind, name, spec));
+    else messages.push(...rules.checkAlone(spec));
     return messages.map((message) => ({ kind, name, message }));
   });
 }
@@ -145,9 +143,10 @@ export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Callers over the network may say anything. */
-function isKind(kind: string): kind is ResourceKind {
-  return kind === 'Target' || kind === 'Policy';
+/** `Policy or Target`. */
+export function anyOf(kinds: readonly ResourceKind[]): string {
+  const last = kinds.at(-1) ?? 'none';
+  return kinds.length < 2 ? last : `${kinds.slice(0, -1).join(', ')} or ${last}`;
 }
 
 /** A DNS label (RFC 1035 §2.3.1): names become folder names and host names. */
