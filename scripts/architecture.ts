@@ -25,7 +25,10 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     ['store', 'endpoint', 'model', 'std', 'sdk'],
   ],
   policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
-  resources: ['declared resources: plan, apply, watch; kinds', ['store', 'endpoint', 'policy', 'model', 'std', 'sdk']],
+  resources: [
+    'declared resources: plan, apply, watch; kinds',
+    ['approval', 'store', 'endpoint', 'policy', 'model', 'std', 'sdk'],
+  ],
   questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
   sessions: ['sessions that run on all gateways: list, follow, end', ['questions', 'endpoint', ...below]],
   revocation: [

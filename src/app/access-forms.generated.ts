@@ -2,7 +2,7 @@
 import type { ParsedForms } from '../policy/index.ts';
 
 export const accessForms: ParsedForms = {
-  by: "cedar 4.13.0, schema 6c9b94077237ba323c37d8726be2965e0a32d5dac91a40d288acbf618e3cf41f",
+  by: "cedar 4.13.0, schema a167d17b2059428db358f8acee899e3ca013d6566abacdab840af726c097c1e3",
   forms: [
     { textDigest: Buffer.from('9af6ae63261981747fef140c4c475a0d5d7a628da0114649e0839cf7ab929552', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"All\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:public\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"What is asked before anybody has an identity.\",\"id\":\"built-in:anyone\"}}" },
     { textDigest: Buffer.from('1b7e8ba251ab17a77486c3f05c0df697e9d1562cf0365d58c5cc1e36b760aaac', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"is\",\"entity_type\":\"Countersign::Node\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:attend-node\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"Agents look after their nodes, and issue what the entries say.\",\"id\":\"built-in:nodes\"}}" },

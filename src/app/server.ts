@@ -35,6 +35,7 @@ import { createPeerClock, memberById, parseDurationMs, type Service, startAll, s
 import { storeEngines } from '../store/engines/registry.generated.ts';
 import { type GivenFiles, type Store, type StoreEngineMember, storeMigrations } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
+import { createServerApproval, declaredRules } from './approval/server-approval.ts';
 import { openDeclaredKinds } from './declared-kinds.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
@@ -51,7 +52,6 @@ import { createNodeAliases } from './node-aliases.ts';
 import { hardenProcess } from './process/hardening.ts';
 import { createServerSinks } from './record-sinks.ts';
 import { allChosen, chosen, type Role, type RoleDeps } from './role.ts';
-import { createServerApproval } from './server-approval.ts';
 import { createServerIdentity } from './server-identity.ts';
 import { createServerRest } from './server-rest.ts';
 import { createServerRevocation } from './server-revocation.ts';
@@ -168,7 +168,7 @@ async function openParts(deps: ServerDeps) {
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain });
   const { revocations, feed } = revocation;
   const around = { store, authority, registration, resources, revocations, trustDomain };
-  const approvals = createServerApproval(deps, { ...around, rules: () => undefined });
+  const approvals = createServerApproval(deps, { ...around, rules: declaredRules(resources) });
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({

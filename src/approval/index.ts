@@ -6,6 +6,7 @@
  * operation is held, what it does, or how people come.
  */
 export { type Approvals, type ApprovalsDeps, createApprovals } from './approvals.ts';
+export { approvalRuleProblems, approvalRuleSpec, parseApprovalRule } from './declared-rule.ts';
 export { type ApprovalEndpointNeeds, endpoints } from './endpoints.ts';
 export { ApprovalError, errorTable } from './errors.ts';
 export { approvalMigrations } from './migrations.ts';

@@ -155,6 +155,42 @@ export interface Operations {
       readonly problems: readonly string[];
     };
   };
+  /** Shows one declared approval rule. */
+  'approval-rule.get': {
+    readonly input: {
+      /** Name of the resource. */
+      readonly name: string;
+    };
+    readonly output: {
+      /** Name of the resource. */
+      readonly name: string;
+      /** As declared; secrets in it are references, never values. */
+      readonly spec: Readonly<Record<string, unknown>>;
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
+      readonly revision: number;
+    };
+  };
+  /** Lists the declared approval rules by name. */
+  'approval-rule.list': {
+    readonly input: {
+      /** Items of one page at most; 100 unless said. */
+      readonly limit?: number | undefined;
+      /** Where to go on: `next` of the page before, as it came. */
+      readonly cursor?: string | undefined;
+    };
+    readonly output: {
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
+      readonly revision: number;
+      readonly items: readonly {
+        /** Name of the resource. */
+        readonly name: string;
+        /** As declared; secrets in it are references, never values. */
+        readonly spec: Readonly<Record<string, unknown>>;
+      }[];
+      /** The cursor of the next page; absent on the last. */
+      readonly next?: string | undefined;
+    };
+  };
   /** Approves or denies an operation that waits, by the digest of what was seen. */
   'approval.answer': {
     readonly input: {
@@ -836,7 +872,7 @@ export interface Operations {
     readonly input: {
       /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Policy' | 'Target';
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
@@ -870,7 +906,7 @@ export interface Operations {
       }[] | undefined;
       /** Targets and policies that are to be gone; those that are not there are left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Policy' | 'Target';
         readonly name: string;
       }[] | undefined;
       /** Every target and policy that is not among the resources is to be gone. */
@@ -879,7 +915,7 @@ export interface Operations {
     readonly output: {
       /** Of targets and policies. Entries are written as they are declared. */
       readonly changes: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -894,7 +930,7 @@ export interface Operations {
     readonly input: {
       /** Targets and policies as they are to be; the spec of a policy is `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Policy' | 'Target';
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
       }[] | undefined;
@@ -928,7 +964,7 @@ export interface Operations {
       }[] | undefined;
       /** Targets and policies that are to be gone; those that are not there are left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Policy' | 'Target';
         readonly name: string;
       }[] | undefined;
       /** Every target and policy that is not among the resources is to be gone. */
@@ -937,7 +973,7 @@ export interface Operations {
     readonly output: {
       /** Of targets and policies. Entries are written as they are declared. */
       readonly changes: readonly {
-        readonly kind: 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -1548,7 +1584,7 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'approval.answer' | 'approval.get' | 'approval.list' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'approval-rule.get' | 'approval-rule.list' | 'approval.answer' | 'approval.get' | 'approval.list' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
 export type FollowName = | 'approval.follow' | 'gateway.follow' | 'record.follow' | 'session.follow';
@@ -1567,6 +1603,8 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'access.check': {"method":"POST","path":"/v1/access-check","inPath":[],"inQuery":[],"inBody":["policies","useDefault"]},
   'access.explain': {"method":"POST","path":"/v1/access-explain","inPath":[],"inQuery":[],"inBody":["who","action","target","identity"]},
   'access.get': {"method":"GET","path":"/v1/access","inPath":[],"inQuery":[],"inBody":[]},
+  'approval-rule.get': {"method":"GET","path":"/v1/approval-rules/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
+  'approval-rule.list': {"method":"GET","path":"/v1/approval-rules","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
   'approval.answer': {"method":"POST","path":"/v1/targets/{target}/approvals/{id}/answer","inPath":["target","id"],"inQuery":[],"inBody":["digest","answer","reason","equals"]},
   'approval.follow': {"method":"GET","path":"/v1/approval-events","inPath":[],"inQuery":["target","identity"],"inBody":[]},
   'approval.get': {"method":"GET","path":"/v1/targets/{target}/approvals/{id}","inPath":["target","id"],"inQuery":[],"inBody":[]},

@@ -28,6 +28,7 @@ beforeAll(async () => {
   const targets = ['a', 'b', 'c'].map((name) => ({ kind: 'Target', name, spec: { protocol: 'http' } }));
   const resources = [
     ...targets,
+    { kind: 'ApprovalRule', name: 'a', spec: {} },
     { kind: 'Policy', name: 'a', spec: { cedar: 'permit(principal, action, resource);' } },
   ];
   await connectGateway(server, { name: 'one', answer: HELD, signal: over.signal });

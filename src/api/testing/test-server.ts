@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { openTestStore } from '../../../test/support/store.ts';
 import { accessForms } from '../../app/access-forms.generated.ts';
+import { createServerApproval } from '../../app/approval/server-approval.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
-import { createServerApproval } from '../../app/server-approval.ts';
 import { type ApprovalRule, approvalMigrations } from '../../approval/index.ts';
 import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
 import {
@@ -210,7 +210,7 @@ function checkAlone(spec: unknown): string[] {
   return typeof spec === 'object' && spec !== null && 'wrong' in spec ? ['wrong is not allowed'] : [];
 }
 
-const KINDS = ['Target', 'Policy'].map((name) => ({ name, checkAlone }));
+const KINDS = ['ApprovalRule', 'Policy', 'Target'].map((name) => ({ name, checkAlone }));
 
 export const trustDomain = parseTrustDomain('example.org');
 const START_MS = 1_800_000_000_000;

@@ -1,14 +1,22 @@
 import { parseSpiffeId, type TrustDomain } from '@countersign/sdk/identity';
-import { type ApprovalSurroundings, type Approvals, createApprovals } from '../approval/index.ts';
-import type { Authority } from '../authority/index.ts';
-import type { ServerConfig } from '../config/index.ts';
-import { agreedAttributes } from '../model/index.ts';
-import type { Registration } from '../registration/index.ts';
-import type { Resources } from '../resources/index.ts';
-import type { Revocations } from '../revocation/index.ts';
-import { messageOf, type Service } from '../std/index.ts';
-import type { Store } from '../store/index.ts';
-import type { RoleDeps } from './role.ts';
+import { type ApprovalSurroundings, type Approvals, createApprovals, parseApprovalRule } from '../../approval/index.ts';
+import type { Authority } from '../../authority/index.ts';
+import type { ServerConfig } from '../../config/index.ts';
+import { agreedAttributes } from '../../model/index.ts';
+import type { Registration } from '../../registration/index.ts';
+import type { Resources } from '../../resources/index.ts';
+import type { Revocations } from '../../revocation/index.ts';
+import { messageOf, type Service } from '../../std/index.ts';
+import type { Store } from '../../store/index.ts';
+import type { RoleDeps } from '../role.ts';
+
+/** The rules that are declared, as they are in force at each question. */
+export function declaredRules(resources: Pick<Resources, 'snapshot'>): ApprovalSurroundings['rules'] {
+  return (name) => {
+    const found = resources.snapshot().resources.find((one) => one.kind === 'ApprovalRule' && one.name === name);
+    return found && parseApprovalRule(name, found.spec);
+  };
+}
 
 /** Operations that wait for an answer, over one store, as one server knows what is around them. */
 export function createServerApproval(
