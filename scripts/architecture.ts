@@ -27,7 +27,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
   policy: ['Cedar: validate, compile, decide (pure), explain, test', ['model', 'std', 'sdk']],
   resources: [
     'declared resources: plan, apply, watch; kinds',
-    ['store', 'endpoint', 'policy', 'registration', 'model', 'std', 'sdk'],
+    ['approval', 'store', 'endpoint', 'policy', 'registration', 'model', 'std', 'sdk'],
   ],
   questions: ['asks every gateway that is there, by whichever server, and gathers their answers', ['store', ...below]],
   sessions: ['sessions that run on all gateways: list, follow, end', ['questions', 'endpoint', ...below]],
@@ -35,6 +35,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     'what is revoked and quarantined: kept, told to verifiers, and where it is in effect',
     ['store', 'endpoint', ...below],
   ],
+  approval: ['operations that wait for people to answer: asked, answered, used once', ['store', 'endpoint', ...below]],
   persons: ['people: who has signed in, and the ways to do so', ['store', 'endpoint', 'model', 'std', 'sdk']],
   'known-revocations': [
     'who is revoked, as agents and gateways know it: the feed followed, kept and acknowledged',
@@ -61,7 +62,7 @@ export const architecture: Readonly<Record<string, readonly [promise: string, im
     'gRPC services and REST; the only place errors become responses',
     [
       ...['authority', 'attestation', 'registration', 'resources', 'questions', 'sessions', 'ledger', 'records', 'rpc'],
-      ...['revocation', 'persons', 'policy', 'endpoint', 'store'],
+      ...['revocation', 'approval', 'persons', 'policy', 'endpoint', 'store'],
       ...below,
     ],
   ],

@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   Agent,
+  Approvals,
   Bundle,
   Control,
   Entry,
@@ -42,9 +43,19 @@ afterEach(() => server.stop());
 
 describe('the table of roles', () => {
   it('lists every method of every service of the server, and no other', () => {
-    const served = [Agent, Bundle, Control, Entry, Health, Questions, Records, Revocations, Sessions, SVID].flatMap(
-      (service) => service.methods.map(pathOf),
-    );
+    const served = [
+      Agent,
+      Approvals,
+      Bundle,
+      Control,
+      Entry,
+      Health,
+      Questions,
+      Records,
+      Revocations,
+      Sessions,
+      SVID,
+    ].flatMap((service) => service.methods.map(pathOf));
     expect([...rolesByMethod.keys()].toSorted()).toEqual(served.toSorted());
     expect(served).not.toContain(pathOf(SpiffeWorkloadAPI.method.fetchJWTSVID));
   });

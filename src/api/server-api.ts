@@ -1,4 +1,5 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
+import type { Approvals } from '../approval/index.ts';
 import type { NodeAttestation, Nodes } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import type { Questions } from '../questions/index.ts';
@@ -16,6 +17,7 @@ import { createAuthorizer, type ReadOperator } from './authorize.ts';
 import { bundleService } from './bundle-service.ts';
 import { controlService } from './control-service.ts';
 import { entryService } from './entry-service.ts';
+import { approvalsService } from './gateways/approvals-service.ts';
 import { questionsService } from './gateways/questions-service.ts';
 import type { ParsePolicies } from './listed-resources.ts';
 import { recordsService } from './records-service.ts';
@@ -37,6 +39,7 @@ export interface ServerApiDeps {
   readonly sessions: LiveSessions;
   readonly revocations: Pick<Revocations, 'checkSigned' | 'refuseUse'>;
   readonly feed: RevocationFeed;
+  readonly approvals: Pick<Approvals, 'hold' | 'look' | 'withdraw' | 'spend' | 'onHold'>;
   readonly records: Records;
   readonly nodes: Nodes;
   readonly nodeAttestation: NodeAttestation;
@@ -81,6 +84,7 @@ export function createServerApi(deps: ServerApiDeps): ServerApi {
       sessionsService(shared),
       recordsService(shared),
       revocationsService(shared),
+      approvalsService(shared),
       healthService((service) => (service === '' ? deps.ready() : undefined)),
     ],
     interceptor: authorizer.interceptor,

@@ -4,6 +4,7 @@ import {
   PermissionDeniedDetailsSchema,
 } from '@countersign/sdk/contract/gen/spire/api/types/status_pb.ts';
 import { IdentityError } from '@countersign/sdk/identity';
+import { errorTable as approvalErrors } from '../approval/index.ts';
 import { errorTable as attestationErrors } from '../attestation/index.ts';
 import { errorTable as authorityErrors } from '../authority/index.ts';
 import { errorTable as endpointErrors } from '../endpoint/index.ts';
@@ -40,7 +41,7 @@ export function statusOf(error: unknown, log: Log, method: string): RpcError {
   if (code === 'ERR_ATTEST_BANNED') return agentRefused('banned');
   const known = entries.get(code)?.status;
   const status = known ?? (code.startsWith('ERR_STORE_') ? 503 : 500);
-  const rpcCode = CODES.get(status) ?? Code.INTERNAL;
+  const rpcCode = OF_CODE.get(code) ?? CODES.get(status) ?? Code.INTERNAL;
   if (rpcCode === Code.INTERNAL) {
     log.error('api.call.failed', { method, error });
     return new RpcError(rpcCode, 'internal error');
@@ -116,6 +117,12 @@ const CODES: ReadonlyMap<number, StatusCode> = new Map([
   [503, Code.UNAVAILABLE],
 ]);
 
+/** Of which gateways have to tell one from another. */
+const OF_CODE: ReadonlyMap<string, StatusCode> = new Map([
+  ['ERR_APPROVAL_HOLD', Code.ALREADY_EXISTS],
+  ['ERR_APPROVAL_SPENT', Code.ABORTED],
+]);
+
 /** What an aborted signal of ours rejects with. */
 const DOM_CODES: Readonly<Record<string, StatusCode>> = {
   AbortError: Code.CANCELLED,
@@ -123,6 +130,7 @@ const DOM_CODES: Readonly<Record<string, StatusCode>> = {
 };
 
 const tables: readonly ErrorTable[] = [
+  approvalErrors,
   attestationErrors,
   authorityErrors,
   endpointErrors,

@@ -2,7 +2,7 @@
 import type { ParsedForms } from '../policy/index.ts';
 
 export const accessForms: ParsedForms = {
-  by: "cedar 4.13.0, schema 40e1573f494ae119d827600c244e18a6a992bd29184d6132f42f7ff2a1557306",
+  by: "cedar 4.13.0, schema 244ddccedd25e94288bfc40692e4645d77ff9990746e98732930f10db6ed1d0f",
   forms: [
     { textDigest: Buffer.from('9af6ae63261981747fef140c4c475a0d5d7a628da0114649e0839cf7ab929552', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"All\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:public\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"What is asked before anybody has an identity.\",\"id\":\"built-in:anyone\"}}" },
     { textDigest: Buffer.from('1b7e8ba251ab17a77486c3f05c0df697e9d1562cf0365d58c5cc1e36b760aaac', 'hex'), json: "{\"effect\":\"permit\",\"principal\":{\"op\":\"is\",\"entity_type\":\"Countersign::Node\"},\"action\":{\"op\":\"in\",\"entity\":{\"type\":\"Action\",\"id\":\"countersign:attend-node\"}},\"resource\":{\"op\":\"All\"},\"conditions\":[],\"annotations\":{\"description\":\"Agents look after their nodes, and issue what the entries say.\",\"id\":\"built-in:nodes\"}}" },

@@ -1,5 +1,6 @@
 import { spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import { type AccessPolicies, createRest, type RestServer, type WriteAudit } from '../api/index.ts';
+import type { Approvals } from '../approval/index.ts';
 import { type Nodes, readOperator } from '../attestation/index.ts';
 import type { Authority } from '../authority/index.ts';
 import { apiSocketOf, parseAddress, type ServerConfig } from '../config/index.ts';
@@ -35,11 +36,12 @@ export function createServerRest(
     readonly sessions: LiveSessions;
     readonly records: Records;
     readonly revocations: Revocations;
+    readonly approvals: Approvals;
     readonly identity: ServerIdentity;
     readonly audit: WriteAudit;
   },
 ): RestServer {
-  const { access, records, registration, resources, revocations, sessions, trustDomain } = parts;
+  const { access, approvals, records, registration, resources, revocations, sessions, trustDomain } = parts;
   const door = tlsDoor(deps, parts);
   const issuer = spiffeIdOf(trustDomain, '/spire/server').uri;
   const persons = createPersons(
@@ -53,7 +55,7 @@ export function createServerRest(
     readOperator,
     endpoints,
     needs: {
-      ...{ access, records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
+      ...{ access, approvals, records, registration, resources, revocations, sessions, clock: deps.clock, trustDomain },
       ...{ ...persons, signInUrl },
     },
     ...{ persons, signInUrl, consoleFolder: CONSOLE_FOLDER },

@@ -7,6 +7,7 @@ import {
   restMigrations,
   type WriteAudit,
 } from '../api/index.ts';
+import { approvalMigrations } from '../approval/index.ts';
 import { attestors } from '../attestation/attestors/registry.generated.ts';
 import {
   type AttestorMember,
@@ -40,6 +41,7 @@ import {
   storeMigrations,
 } from '../store/index.ts';
 import { accessForms } from './access-forms.generated.ts';
+import { createServerApproval, declaredRules } from './approval/server-approval.ts';
 import { openDeclaredKinds } from './declared-kinds.ts';
 import { endpoints } from './endpoint-registry.generated.ts';
 import { AppError } from './errors.ts';
@@ -95,6 +97,7 @@ export async function createServerApp(deps: ServerDeps): Promise<ServerRole> {
     ...{ clock, log, trustDomain, authority, registration, resources, records, nodes },
     parsePolicies: parts.parsePolicies,
     ...{ access: parts.access, questions, sessions, revocations: parts.revocations, feed: parts.feed },
+    approvals: parts.approvals,
     nodeAttestation: attestation.attestation,
     agentTtlS: durationMs(config.svid.agentTtl) / 1000,
     audit,
@@ -174,6 +177,8 @@ async function openParts(deps: ServerDeps) {
   const retention = createServerRetention(deps, { store, trustDomain });
   const revocation = createServerRevocation(deps, { store, authority, nodes, resources, trustDomain, lifeMsMax });
   const { revocations, feed, standing, verifierCounts } = revocation;
+  const around = { store, authority, registration, resources, revocations, trustDomain };
+  const approvals = createServerApproval(deps, { ...around, rules: declaredRules(resources) });
   const identity = createServerIdentity({ authority, clock, log, id: spiffeIdOf(trustDomain, '/spire/server') });
   const attestation = createAttestationService(() =>
     createNodeAttestation({
@@ -209,13 +214,14 @@ async function openParts(deps: ServerDeps) {
     questions,
     access,
     revocation,
+    approvals,
     attestation,
     identity,
   ];
   return {
     ...{ trustDomain, store, authority, nodes, registration, resources, ledger, identity, attestation, services },
-    ...{ revocations, feed, standing, verifierCounts, access, questions, probe, databaseClock, parsePolicies },
-    ...{ records, shipping, sinks, retention },
+    ...{ revocations, feed, standing, verifierCounts, approvals, access, questions, probe, databaseClock },
+    ...{ parsePolicies, records, shipping, sinks, retention },
   };
 }
 
@@ -237,6 +243,7 @@ export function migrationsOf(): readonly Migration[] {
     ...revocationMigrations,
     ...revocationLaterMigrations,
     ...retentionMigrations,
+    ...approvalMigrations,
   ];
 }
 

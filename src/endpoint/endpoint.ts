@@ -22,7 +22,7 @@ export interface EndpointResource {
 }
 
 /** Questions about many things: what policy sees of them is what they are narrowed to. */
-export type QuestionType = 'Records' | 'Sessions' | 'Entries';
+export type QuestionType = 'Records' | 'Sessions' | 'Entries' | 'Approvals';
 
 /** What all that a question finds has: exactly that target, exactly that identity, or one below a path. Empty texts narrow nothing. */
 export interface Narrowed {

@@ -155,6 +155,221 @@ export interface Operations {
       readonly problems: readonly string[];
     };
   };
+  /** Shows one declared approval rule. */
+  'approval-rule.get': {
+    readonly input: {
+      /** Name of the resource. */
+      readonly name: string;
+    };
+    readonly output: {
+      /** Name of the resource. */
+      readonly name: string;
+      /** As declared; secrets in it are references, never values. */
+      readonly spec: Readonly<Record<string, unknown>>;
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
+      readonly revision: number;
+    };
+  };
+  /** Lists the declared approval rules by name. */
+  'approval-rule.list': {
+    readonly input: {
+      /** Items of one page at most; 100 unless said. */
+      readonly limit?: number | undefined;
+      /** Where to go on: `next` of the page before, as it came. */
+      readonly cursor?: string | undefined;
+    };
+    readonly output: {
+      /** Of all that is declared: it grows with each change of any. Also in ETag. */
+      readonly revision: number;
+      readonly items: readonly {
+        /** Name of the resource. */
+        readonly name: string;
+        /** As declared; secrets in it are references, never values. */
+        readonly spec: Readonly<Record<string, unknown>>;
+      }[];
+      /** The cursor of the next page; absent on the last. */
+      readonly next?: string | undefined;
+    };
+  };
+  /** Approves or denies an operation that waits, by the digest of what was seen. */
+  'approval.answer': {
+    readonly input: {
+      /** Name of the target. */
+      readonly target: string;
+      /** Id of the approval. */
+      readonly id: string;
+      /** SHA-256 of all that the answer is about: what was seen is answered, and nothing else. */
+      readonly digest: string;
+      readonly answer: 'approve' | 'deny';
+      /** One line; the client of a denied operation is told. */
+      readonly reason?: string | undefined;
+      /** To how many equal operations it is given at most: this one, and the oldest of those that wait. 1 unless said. */
+      readonly equals?: number | undefined;
+    };
+    readonly output: {
+      /** Id of the approval. */
+      readonly id: string;
+      /** `approved`: it may run, once, and has not begun. `spent`: its one use was taken. `withdrawn`: nobody waited any more; `reason` says why. */
+      readonly state: 'waiting' | 'approved' | 'denied' | 'expired' | 'withdrawn' | 'spent';
+      /** To how many operations it was given; 0: it was before. */
+      readonly answered: number;
+    };
+  };
+  /** Tells of the operations that wait for an answer, and again each time that changes. */
+  'approval.follow': {
+    readonly input: {
+      /** Name of the target. */
+      readonly target?: string | undefined;
+      /** SPIFFE ID. */
+      readonly identity?: string | undefined;
+    };
+    readonly event: {
+      readonly approvals: readonly {
+        /** Id of the approval. */
+        readonly id: string;
+        /** SHA-256 of all that the answer is about: what was seen is answered, and nothing else. */
+        readonly digest: string;
+        /** `approved`: it may run, once, and has not begun. `spent`: its one use was taken. `withdrawn`: nobody waited any more; `reason` says why. */
+        readonly state: 'waiting' | 'approved' | 'denied' | 'expired' | 'withdrawn' | 'spent';
+        /** Name of the target. */
+        readonly target: string;
+        /** What it is, in one line. */
+        readonly title: string;
+        /** Who asks. */
+        readonly identity: string;
+        readonly session: string;
+        /** SPIFFE ID of the gateway that holds it. */
+        readonly gateway: string;
+        readonly since: string;
+        /** After that nobody can answer; time that is over means no. */
+        readonly until: string;
+        /** How many equal operations wait, this one included. */
+        readonly equals: number;
+        readonly rules: readonly {
+          readonly name: string;
+          /** How many have to approve; absent: the rule is not declared any more. */
+          readonly count?: number | undefined;
+          /** How many have. */
+          readonly approved: number;
+        }[];
+        readonly answers: readonly {
+          readonly by: string;
+          readonly answer: 'approve' | 'deny';
+          readonly at: string;
+          readonly reason?: string | undefined;
+        }[];
+        /** Of one that was denied or withdrawn. */
+        readonly reason?: string | undefined;
+      }[];
+      readonly more: boolean;
+    };
+  };
+  /** Shows one approval: what will run, for whom, and what the answer is bound to. */
+  'approval.get': {
+    readonly input: {
+      /** Name of the target. */
+      readonly target: string;
+      /** Id of the approval. */
+      readonly id: string;
+    };
+    readonly output: {
+      /** Id of the approval. */
+      readonly id: string;
+      /** SHA-256 of all that the answer is about: what was seen is answered, and nothing else. */
+      readonly digest: string;
+      /** `approved`: it may run, once, and has not begun. `spent`: its one use was taken. `withdrawn`: nobody waited any more; `reason` says why. */
+      readonly state: 'waiting' | 'approved' | 'denied' | 'expired' | 'withdrawn' | 'spent';
+      /** Name of the target. */
+      readonly target: string;
+      /** What it is, in one line. */
+      readonly title: string;
+      /** Who asks. */
+      readonly identity: string;
+      readonly session: string;
+      /** SPIFFE ID of the gateway that holds it. */
+      readonly gateway: string;
+      readonly since: string;
+      /** After that nobody can answer; time that is over means no. */
+      readonly until: string;
+      /** How many equal operations wait, this one included. */
+      readonly equals: number;
+      readonly rules: readonly {
+        readonly name: string;
+        /** How many have to approve; absent: the rule is not declared any more. */
+        readonly count?: number | undefined;
+        /** How many have. */
+        readonly approved: number;
+      }[];
+      readonly answers: readonly {
+        readonly by: string;
+        readonly answer: 'approve' | 'deny';
+        readonly at: string;
+        readonly reason?: string | undefined;
+      }[];
+      /** Of one that was denied or withdrawn. */
+      readonly reason?: string | undefined;
+      /** Of the parsed operation, for people: `title`, `text`, `parameters`, and what else its protocol has. */
+      readonly shown: Readonly<Record<string, unknown>>;
+      /** All that the answer is bound to: `digest` is the SHA-256 of its canonical JSON (RFC 8785). */
+      readonly subject: Readonly<Record<string, unknown>>;
+    };
+  };
+  /** Lists operations that wait for an answer, oldest first, equal ones as one; or what became of others. */
+  'approval.list': {
+    readonly input: {
+      /** Name of the target. */
+      readonly target?: string | undefined;
+      /** SPIFFE ID. */
+      readonly identity?: string | undefined;
+      /** Those that wait no more, newest first; they are kept for a day. */
+      readonly over?: boolean | undefined;
+      /** Items of one page at most; 100 unless said. */
+      readonly limit?: number | undefined;
+      /** Where to go on: `next` of the page before, as it came. */
+      readonly cursor?: string | undefined;
+    };
+    readonly output: {
+      readonly items: readonly {
+        /** Id of the approval. */
+        readonly id: string;
+        /** SHA-256 of all that the answer is about: what was seen is answered, and nothing else. */
+        readonly digest: string;
+        /** `approved`: it may run, once, and has not begun. `spent`: its one use was taken. `withdrawn`: nobody waited any more; `reason` says why. */
+        readonly state: 'waiting' | 'approved' | 'denied' | 'expired' | 'withdrawn' | 'spent';
+        /** Name of the target. */
+        readonly target: string;
+        /** What it is, in one line. */
+        readonly title: string;
+        /** Who asks. */
+        readonly identity: string;
+        readonly session: string;
+        /** SPIFFE ID of the gateway that holds it. */
+        readonly gateway: string;
+        readonly since: string;
+        /** After that nobody can answer; time that is over means no. */
+        readonly until: string;
+        /** How many equal operations wait, this one included. */
+        readonly equals: number;
+        readonly rules: readonly {
+          readonly name: string;
+          /** How many have to approve; absent: the rule is not declared any more. */
+          readonly count?: number | undefined;
+          /** How many have. */
+          readonly approved: number;
+        }[];
+        readonly answers: readonly {
+          readonly by: string;
+          readonly answer: 'approve' | 'deny';
+          readonly at: string;
+          readonly reason?: string | undefined;
+        }[];
+        /** Of one that was denied or withdrawn. */
+        readonly reason?: string | undefined;
+      }[];
+      /** The cursor of the next page; absent on the last. */
+      readonly next?: string | undefined;
+    };
+  };
   /** Shows whom the server takes the caller for. */
   'caller.get': {
     readonly input: Readonly<Record<never, never>>;
@@ -758,7 +973,7 @@ export interface Operations {
     readonly input: {
       /** As they are to be, each with a spec as in a file: of a policy `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Entry' | 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Entry' | 'Policy' | 'Target';
         /** What is a name of which kind the kind says. */
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
@@ -793,7 +1008,7 @@ export interface Operations {
       }[] | undefined;
       /** What is to be gone; what is not there is left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Entry' | 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Entry' | 'Policy' | 'Target';
         /** What is a name of which kind the kind says. */
         readonly name: string;
       }[] | undefined;
@@ -803,7 +1018,7 @@ export interface Operations {
     readonly output: {
       /** What becomes of the resources, and what goes. */
       readonly changes: readonly {
-        readonly kind: 'Entry' | 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Entry' | 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -820,7 +1035,7 @@ export interface Operations {
     readonly input: {
       /** As they are to be, each with a spec as in a file: of a policy `{"cedar": "…"}`. */
       readonly resources?: readonly {
-        readonly kind: 'Entry' | 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Entry' | 'Policy' | 'Target';
         /** What is a name of which kind the kind says. */
         readonly name: string;
         readonly spec: Readonly<Record<string, unknown>>;
@@ -855,7 +1070,7 @@ export interface Operations {
       }[] | undefined;
       /** What is to be gone; what is not there is left alone. */
       readonly remove?: readonly {
-        readonly kind: 'Entry' | 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Entry' | 'Policy' | 'Target';
         /** What is a name of which kind the kind says. */
         readonly name: string;
       }[] | undefined;
@@ -865,7 +1080,7 @@ export interface Operations {
     readonly output: {
       /** What becomes of the resources, and what goes. */
       readonly changes: readonly {
-        readonly kind: 'Entry' | 'Policy' | 'Target';
+        readonly kind: 'ApprovalRule' | 'Entry' | 'Policy' | 'Target';
         readonly name: string;
         readonly action: 'create' | 'update' | 'delete' | 'unchanged';
         /** For people, a line each; no secret is in them. */
@@ -1510,10 +1725,10 @@ export interface Operations {
 }
 
 /** Operations that answer once. */
-export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record-hold.add' | 'record-hold.lift' | 'record-hold.list' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
+export type CallName = | 'access.apply' | 'access.check' | 'access.explain' | 'access.get' | 'approval-rule.get' | 'approval-rule.list' | 'approval.answer' | 'approval.get' | 'approval.list' | 'caller.get' | 'entry.get' | 'entry.list' | 'gateway.get' | 'gateway.list' | 'log.list' | 'policy.get' | 'policy.list' | 'record-export.create' | 'record-export.get' | 'record-export.read' | 'record-hold.add' | 'record-hold.lift' | 'record-hold.list' | 'record.get' | 'record.prove' | 'record.search' | 'resource.apply' | 'resource.plan' | 'revocation.add' | 'revocation.get' | 'revocation.lift' | 'revocation.list' | 'revocation.restart' | 'session.end' | 'session.get' | 'session.list' | 'sign-in-link.create' | 'sign-in.end' | 'sign-in.list' | 'target.get' | 'target.list';
 
 /** Operations that tell of events for as long as somebody listens. */
-export type FollowName = | 'gateway.follow' | 'record.follow' | 'session.follow';
+export type FollowName = | 'approval.follow' | 'gateway.follow' | 'record.follow' | 'session.follow';
 
 /** Where the fields of an input go. */
 export interface OperationPlaces {
@@ -1529,6 +1744,12 @@ export const operations: Readonly<Record<keyof Operations, OperationPlaces>> = {
   'access.check': {"method":"POST","path":"/v1/access-check","inPath":[],"inQuery":[],"inBody":["policies","useDefault"]},
   'access.explain': {"method":"POST","path":"/v1/access-explain","inPath":[],"inQuery":[],"inBody":["who","action","target","identity"]},
   'access.get': {"method":"GET","path":"/v1/access","inPath":[],"inQuery":[],"inBody":[]},
+  'approval-rule.get': {"method":"GET","path":"/v1/approval-rules/{name}","inPath":["name"],"inQuery":[],"inBody":[]},
+  'approval-rule.list': {"method":"GET","path":"/v1/approval-rules","inPath":[],"inQuery":["limit","cursor"],"inBody":[]},
+  'approval.answer': {"method":"POST","path":"/v1/targets/{target}/approvals/{id}/answer","inPath":["target","id"],"inQuery":[],"inBody":["digest","answer","reason","equals"]},
+  'approval.follow': {"method":"GET","path":"/v1/approval-events","inPath":[],"inQuery":["target","identity"],"inBody":[]},
+  'approval.get': {"method":"GET","path":"/v1/targets/{target}/approvals/{id}","inPath":["target","id"],"inQuery":[],"inBody":[]},
+  'approval.list': {"method":"GET","path":"/v1/approvals","inPath":[],"inQuery":["target","identity","over","limit","cursor"],"inBody":[]},
   'caller.get': {"method":"GET","path":"/v1/caller","inPath":[],"inQuery":[],"inBody":[]},
   'entry.get': {"method":"GET","path":"/v1/entries/{id}","inPath":["id"],"inQuery":[],"inBody":[]},
   'entry.list': {"method":"GET","path":"/v1/entries","inPath":[],"inQuery":["limit","cursor","spiffeId","parentId"],"inBody":[]},

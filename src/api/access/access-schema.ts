@@ -8,10 +8,10 @@ export type AccessWords = Pick<EndpointWords, 'action' | 'audit' | 'about'>;
 /**
  * What policies of the API are about: `Countersign::`. Who asks is a `Node`, an `Identity`, as gateways know it and with `admin`, a `Person` or an
  * `Operator`, or nobody that is known, a `Stranger`; what they ask about is one thing (a `DeclaredTarget`, `DeclaredPolicy`, `Entry` or `Gateway`; of
- * other kinds a `DeclaredResource`, by kind and name), a question about many (`Records`, `Sessions`, `Entries`), which has as attributes what it is
- * narrowed to, or the `System`, in which each of those is. Of an `Entry` its identity, owner, environment and labels (tags) are known once it was found.
+ * other kinds a `DeclaredResource`, by kind and name), a question about many (`Records`, `Sessions`, `Approvals`, `Entries`), which has as attributes what
+ * it is narrowed to, or the `System`, in which each of those is. Of an `Entry` its identity, owner, environment and labels (tags) are known once found.
  * Each gRPC method and each endpoint has an action. What only looks is in the group `countersign:look`, what changes something in
- * `countersign:change`, both in `countersign:operate`; `countersign:respond` and `countersign:own-target` are for the roles of that name. Whatever order
+ * `countersign:change`, both in `countersign:operate`; `countersign:respond`, `countersign:approve` and `countersign:own-target` are for the roles of that name. Whatever order
  * endpoints come in, the schema is the same: what was parsed for it goes by its digest.
  */
 export function accessSchema(endpoints: readonly AccessWords[]): PolicySchema {
@@ -46,6 +46,7 @@ function accessFragment(endpoints: readonly AccessWords[]): PolicySchemaFragment
       },
       Records: { memberOf: ['System'], attributes: { target: NARROWED, identity: NARROWED } },
       Sessions: { memberOf: ['System'], attributes: { target: NARROWED, identity: NARROWED } },
+      Approvals: { memberOf: ['System'], attributes: { target: NARROWED, identity: NARROWED } },
       Entries: { memberOf: ['System'], attributes: { identity: NARROWED } },
       Node: { memberOf: [], attributes: { uri: STRING } },
       Person: {
@@ -68,6 +69,7 @@ function accessFragment(endpoints: readonly AccessWords[]): PolicySchemaFragment
       ...Object.fromEntries(Array.from(byName, ([name, members]) => [name, [...members].toSorted()])),
       'countersign:operate': ['countersign:look', 'countersign:change'],
       'countersign:respond': role(RESPOND),
+      'countersign:approve': role(APPROVE),
       'countersign:own-target': role(OWN_TARGET),
     },
   };
@@ -84,9 +86,13 @@ const RESPOND = [
   ...['gateway.follow', 'record.search', 'record.get', 'record.follow', 'target.list', 'target.get', 'policy.list'],
   ...['policy.get', 'entry.list', 'entry.get', 'node.list', 'node.get', 'node.ban', 'sign-in.list', 'sign-in.end'],
   ...['revocation.list', 'revocation.get', 'revocation.follow', 'revocation.add', 'revocation.lift'],
+  ...['approval.list', 'approval.get', 'approval.follow'],
 ];
-/** What may be looked at of one target alone. */
+/** What somebody does who is asked: see what waits, and answer it. Whom a rule lets answer is its own. */
+const APPROVE = ['caller.get', 'approval.list', 'approval.get', 'approval.follow', 'approval.answer'];
+/** What may be asked of one target alone. */
 const OWN_TARGET = [
   ...['target.get', 'session.list', 'session.get', 'session.follow'],
   ...['record.search', 'record.get', 'record.prove', 'record.follow'],
+  ...['approval.list', 'approval.get', 'approval.follow', 'approval.answer'],
 ];

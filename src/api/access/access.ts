@@ -105,6 +105,7 @@ function wholeOf(action: string, schema: PolicySchema): EndpointResource | undef
     case 'Records':
     case 'Sessions':
     case 'Entries':
+    case 'Approvals':
       return { type, id: '', narrowed: {} };
     default:
       return undefined;

@@ -23,6 +23,10 @@ when { principal.byLink };
 // permit(principal is Countersign::Person, action in Action::"countersign:respond", resource)
 // when { principal.issuer == "https://login.example.com" && principal.groups.contains("on-call") };
 //
+// @id("approvers")
+// permit(principal is Countersign::Person, action in Action::"countersign:approve", resource)
+// when { principal.issuer == "https://login.example.com" && principal.groups.contains("approvers") };
+//
 // @id("auditors")
 // permit(principal is Countersign::Person, action in Action::"countersign:look", resource)
 // when { principal.issuer == "https://login.example.com" && principal.groups.contains("auditors") };

@@ -77,6 +77,7 @@ const FIELDS: Readonly<Partial<Record<EndpointResource['type'], readonly Field[]
   Sessions: ['target', 'identity'],
   Entries: ['identity'],
   Entry: ['identity', 'owner', 'environment'],
+  Approvals: ['target', 'identity'],
 };
 /** What an entry says, all of it or nothing. */
 const SAID: ReadonlySet<Field> = new Set(['owner', 'environment']);
@@ -86,5 +87,5 @@ const SAID: ReadonlySet<Field> = new Set(['owner', 'environment']);
  * whoever may ask about a target that happens to be called so has no business with that. So it narrows nothing.
  */
 const ACTED_ON: ReadonlySet<string> = new Set([
-  ...['access', 'bundles', 'entries', 'record', 'resources', 'revocations', 'sessions', 'sign-ins'],
+  ...['access', 'approvals', 'bundles', 'entries', 'record', 'resources', 'revocations', 'sessions', 'sign-ins'],
 ]);

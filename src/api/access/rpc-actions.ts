@@ -64,6 +64,11 @@ export const rpcActions: ReadonlyMap<string, readonly [string, ...string[]]> = n
       WatchRevocations: 'revocation.watch',
       AckRevocations: 'revocation.acknowledge',
     },
+    'countersign.control.v1.Approvals': {
+      HoldOperation: 'approval.hold',
+      SpendApproval: 'approval.spend',
+      WithdrawHold: 'approval.withdraw',
+    },
     'countersign.control.v1.Questions': { Answer: 'question.answer' },
     'countersign.control.v1.Sessions': { ListSessions: 'session.list', EndSessions: 'session.end' },
   }).flatMap(([service, actions]) =>
@@ -87,6 +92,7 @@ export const rpcGroups = {
   /** What a gateway does. */
   'countersign:serve-gateway': [
     ...['gateway.watch', 'gateway.report', 'record.ship', 'question.answer'],
+    ...['approval.hold', 'approval.spend', 'approval.withdraw'],
     ...['revocation.watch', 'revocation.acknowledge'],
   ],
   /** What operators do: look, and change. */

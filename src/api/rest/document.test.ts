@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { Value } from 'typebox/value';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
+import { askedHold } from '../../approval/testing/asked.ts';
 import { openApiDocument } from '../../endpoint/index.ts';
 import { matchesSession } from '../../model/index.ts';
 import { testLog } from '../../records/testing/log-fixture.ts';
@@ -20,12 +21,14 @@ let passing: NodeJS.Timeout;
 let signIn = '';
 let revocation = '';
 let exported = '';
+let approval = { id: '', digest: '' };
 beforeAll(async () => {
   // Rates are another test's.
   server = await startTestRest({ rest: { admission: { burst: 1e6 } } });
   const targets = ['a', 'b', 'c'].map((name) => ({ kind: 'Target', name, spec: { protocol: 'http' } }));
   const resources = [
     ...targets,
+    { kind: 'ApprovalRule', name: 'a', spec: {} },
     { kind: 'Policy', name: 'a', spec: { cedar: 'permit(principal, action, resource);' } },
   ];
   await connectGateway(server, { name: 'one', answer: HELD, signal: over.signal });
@@ -40,6 +43,7 @@ beforeAll(async () => {
   const subject = { kind: 'identity', spiffeId: 'spiffe://example.org/w' } as const;
   const held = { subject, mode: 'quarantined', allow: [], running: 'keep', reason: '' } as const;
   revocation = (await server.revocations.add(held, 'admin')).id;
+  server.rules.push({ name: 'careful', approvers: [], count: 1, forMs: 10 * 86_400_000 });
   // A gateway that is not there is waited for.
   passing = setInterval(() => void server.clock.advance(1_000), 2);
   const entries = [{ id: 'web', spiffeId: 'spiffe://example.org/web', selectors: ['unix:uid:1'] }];
@@ -173,6 +177,14 @@ function requestOf(path: string, method: string, { parameters = [], requestBody 
   });
 }
 
+/** An operation that the gateway `one` holds. */
+async function hold() {
+  const spiffeId = 'spiffe://example.org/countersign/gateway/one';
+  const asked = askedHold({ gateway: spiffeId, target: 'a', untilMs: server.clock.now() + 10 * 86_400_000 });
+  const held = await server.approvals.hold({ spiffeId, address: 'one:7443', instance: 'one' }, asked);
+  return { id: held.id, digest: asked.digest };
+}
+
 /** One that is answered with what was asked for. */
 function rightRequest(path: string, method: string, { requestBody }: Operation) {
   const id = path.includes('gateways')
@@ -185,22 +197,27 @@ function rightRequest(path: string, method: string, { requestBody }: Operation) 
           ? '1'
           : path.includes('sessions')
             ? 'abc1'
-            : path.includes('sign-ins')
-              ? signIn
-              : path.includes('revocations')
-                ? revocation
-                : 'a';
+            : path.includes('approvals')
+              ? approval.id
+              : path.includes('sign-ins')
+                ? signIn
+                : path.includes('revocations')
+                  ? revocation
+                  : 'a';
   const text = path.endsWith('end-sessions')
     ? END
-    : path.endsWith('/revocations')
-      ? REVOKE
-      : path.endsWith('/record-holds')
-        ? HOLD
-        : /access(-check)?$/.test(path)
-          ? '{"useDefault":true}'
-          : '{}';
+    : path.endsWith('/answer')
+      ? JSON.stringify({ digest: approval.digest, answer: 'deny' })
+      : path.endsWith('/revocations')
+        ? REVOKE
+        : path.endsWith('/record-holds')
+          ? HOLD
+          : /access(-check)?$/.test(path)
+            ? '{"useDefault":true}'
+            : '{}';
   const body = requestBody === undefined ? {} : { body: text };
-  return { method, path: path.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
+  const named = path.includes('approvals') ? path.replace('{target}', 'a') : path;
+  return { method, path: named.replaceAll(/\{[^}]*\}/g, id), headers: {}, ...body };
 }
 
 function check(document: Document, operation: Operation, answer: TestAnswer): void {
@@ -236,6 +253,7 @@ describe('every answer', () => {
     const begun = await server.ask({ method: 'POST', path: '/v1/record-exports', body: {} });
     exported = String(begun.json['id']);
     await server.ask({ method: 'POST', path: '/v1/record-holds', body: { ...JSON.parse(HOLD), name: 'a' } });
+    if (path.includes('approvals')) approval = await hold();
     const right = rightRequest(path, method, operation);
     await fc.assert(
       fc.asyncProperty(requestOf(path, method, operation), async (request) => {

@@ -47,7 +47,7 @@ const SIGN_IN_RULES = { lifetimeMs: 12 * 3_600_000, idleMs: 3_600_000, from: 'ad
 export async function startTestRest(options: Options = {}) {
   const server = await startTestServer({ migrations: MIGRATIONS, takesLinks: options.oidc === undefined, ...options });
   const { clock, log, random, store, authority, registration, resources, records, nodes, audit } = server;
-  const { sessions, revocations } = server;
+  const { sessions, revocations, approvals } = server;
   const unix = join(server.folder, 'api.sock');
   const persons = createPersons(
     { store, clock, log, random, issuer: 'spiffe://example.org/spire/server', admit: admitPerson },
@@ -56,7 +56,7 @@ export async function startTestRest(options: Options = {}) {
   const signInUrl = (): string => `https://127.0.0.1:${portOf()}`;
   const needs = {
     access: server.access,
-    ...{ records, registration, resources, revocations, sessions, clock, trustDomain },
+    ...{ records, registration, resources, revocations, approvals, sessions, clock, trustDomain },
     ...{ ...persons, signInUrl },
   };
   const authorities = authority.bundle().x509Authorities.map(({ der }) => der);

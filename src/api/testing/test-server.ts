@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { parseSpiffeId, parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
 import { openTestStore } from '../../../test/support/store.ts';
 import { accessForms } from '../../app/access-forms.generated.ts';
+import { createServerApproval } from '../../app/approval/server-approval.ts';
 import { endpoints } from '../../app/endpoint-registry.generated.ts';
+import { type ApprovalRule, approvalMigrations } from '../../approval/index.ts';
 import { member as joinToken } from '../../attestation/attestors/join-token/index.ts';
 import {
   type AttestorMember,
@@ -84,8 +86,9 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const signal = new AbortController().signal;
   const access = createAccessPolicies({ ...deps, endpoints, takesLinks, forms: accessForms });
   const { revocations, verifiers, feed } = testRevocations({ ...deps, authority, nodes, resources });
-  const revocation = [revocations, verifiers];
-  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access, ...revocation];
+  const { rules, approvals } = testApprovals(base, { ...deps, authority, registration, resources, revocations });
+  const features: Service[] = [keystore, authority, registration, resources, questions, nodes, access];
+  features.push(revocations, verifiers, approvals);
   await startAll(features, signal);
   const attestors = [joinToken, knock].map((member) => ({ member, config: {} }));
   const aliases = aliasesOf(registration);
@@ -103,7 +106,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   const api = createServerApi({
     ...deps,
     ...{ authority, registration, resources, records, nodes, nodeAttestation, audit, ready: () => true },
-    ...{ access, revocations, feed },
+    ...{ access, revocations, feed, approvals },
     ...{ questions, sessions, parsePolicies: () => undefined, ...more },
   });
   const identify = async (path: string): Promise<TlsIdentity> => {
@@ -127,6 +130,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   if ('unix' in address) throw new Error('a TCP server has a port');
   return {
     ...{ access, authority, registration, resources, records, nodes, sessions, ledger, write, identify, revocations },
+    ...{ approvals, rules },
     ...{ audit, store: testStore.store, random: base.random, log, folder, serverIdentity, operatorSocket },
     ...{ pacedAs: api.pacedAs, clock: base.clock, witnessKey: witness.key },
     /** A client with that identity, or none. */
@@ -193,6 +197,16 @@ function testRevocations(
   return { revocations, verifiers, feed };
 }
 
+function testApprovals(
+  base: Parameters<typeof createServerApproval>[0],
+  parts: Omit<Parameters<typeof createServerApproval>[1], 'rules'>,
+) {
+  /** Those that are declared. */
+  const rules: ApprovalRule[] = [];
+  const find = (name: string) => rules.find((rule) => rule.name === name);
+  return { rules, approvals: createServerApproval(base, { ...parts, rules: find }) };
+}
+
 function testSessions(deps: QuestionsDeps) {
   const questions = createQuestions(deps);
   return { questions, sessions: createLiveSessions({ questions, present: deps.present, clock: deps.clock }) };
@@ -232,7 +246,7 @@ function checkAlone(spec: unknown): string[] {
   return typeof spec === 'object' && spec !== null && 'wrong' in spec ? ['wrong is not allowed'] : [];
 }
 
-const KINDS = ['Target', 'Policy'].map((name) => ({ name, checkAlone }));
+const KINDS = ['ApprovalRule', 'Policy', 'Target'].map((name) => ({ name, checkAlone }));
 
 export const trustDomain = parseTrustDomain('example.org');
 const START_MS = 1_800_000_000_000;
@@ -258,4 +272,5 @@ const MIGRATIONS = [
   ...revocationMigrations,
   ...revocationLaterMigrations,
   ...retentionMigrations,
+  ...approvalMigrations,
 ];

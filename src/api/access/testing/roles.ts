@@ -35,6 +35,7 @@ export const rolesByMethod: ReadonlyMap<string, readonly CallerRole[]> = new Map
       gateway: ['WatchGateway', 'ReportGateway'],
       admin: ['Apply', 'CreateEntry', 'ListEntryAttributes', 'ListResources', 'ListGateways'],
     },
+    'countersign.control.v1.Approvals': { gateway: ['HoldOperation', 'SpendApproval', 'WithdrawHold'] },
     'countersign.control.v1.Questions': { gateway: ['Answer'] },
     'countersign.control.v1.Revocations': {
       agent: ['WatchRevocations', 'AckRevocations'],
