@@ -161,4 +161,6 @@ export interface Denial extends Wanted {
   readonly policies: readonly string[];
   /** Of what was refused for that alone. */
   readonly limit?: ReachedLimit | undefined;
+  /** Of what waited for an approval: as which operation, and what the ledger says of that. */
+  readonly held?: { readonly operation: string; readonly detail: LedgerEvent['detail'] } | undefined;
 }

@@ -9,6 +9,7 @@ import {
   withoutApproval,
 } from '../../model/index.ts';
 import type { Clock, Log } from '../../std/index.ts';
+import type { HoldingDeps } from '../approvals/pipeline-holds.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import { barredDetail, limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
@@ -92,6 +93,8 @@ export interface GateDeps {
   readonly recorder: Recorder;
   readonly quotas: Quotas;
   readonly holder: QuotaHolder;
+  /** Undefined: nobody can be asked to approve of anything. */
+  readonly holding?: HoldingDeps | undefined;
   readonly activity: SessionActivity;
   /** The session's own: see `GatewaySession.signal`. */
   readonly signal: AbortSignal;
@@ -151,16 +154,8 @@ export function createGate(deps: GateDeps): Gate {
       const closed = () => void pipelines.delete(pipeline);
       const pipeline = createPipeline(
         {
-          clock,
-          log: deps.log,
-          ledger,
-          recorder,
-          told,
-          quotas,
-          holder,
-          activity,
-          nextId,
-          closed,
+          ...{ clock, ledger, recorder, told, quotas, holder, activity, nextId, closed },
+          ...{ log: deps.log, holding: deps.holding },
           endSession: deps.end,
         },
         port,

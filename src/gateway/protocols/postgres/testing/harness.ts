@@ -12,6 +12,7 @@ import {
   type Log,
   Secret,
 } from '../../../../std/index.ts';
+import type { Approvals } from '../../../approvals/approvals.ts';
 import { createMemoryBudget } from '../../../capacity/memory-budget.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
 import { createQuotas, type OwnQuotas, type Quotas } from '../../../sessions/quotas.ts';
@@ -34,6 +35,8 @@ export async function startTarget(options: {
   heldBytesMax?: number;
   /** Counts in place of those that are given. */
   quotas?: (own: OwnQuotas) => Quotas;
+  /** Who is asked to approve. */
+  approvals?: Approvals;
 }) {
   const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
@@ -75,7 +78,8 @@ export async function startTarget(options: {
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = budget.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
-    const gate = createTestGate(ledger.session, { clock, log, policy, end, quotas, schema: options.schema });
+    const gate = createTestGate(ledger.session, { clock, log, policy, end, quotas, schema: options.schema,
+      ...{ approvals: options.approvals, drain: drain.signal, protocol: 'postgres' } });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
       ...{ policy, gate, memory },
