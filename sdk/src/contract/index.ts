@@ -5,6 +5,7 @@
  * It promises the field numbers, packages and method names of the SPIFFE Workload API and the SPIRE server API for all that it
  * holds, and that `gen/` is what `scripts/gen-contract.ts` makes from `proto/`. It knows no transport.
  */
+export { Approvals } from './gen/countersign/control/v1/approvals_pb.ts';
 export { Control } from './gen/countersign/control/v1/control_pb.ts';
 export { Questions } from './gen/countersign/control/v1/questions_pb.ts';
 export { Records } from './gen/countersign/control/v1/records_pb.ts';
