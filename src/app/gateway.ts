@@ -95,14 +95,20 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi, followsTokens: true });
   const drainMs = parseDurationMs(config.drain) ?? 0;
   const rules = createGatewayRules({ clock, log }, config.revocations);
-  const serverClock = createPeerClock(clock);
-  const connect = serverConnection({
-    ...{ address: config.server, identity, clock, random, serverClock },
-    serverId: spiffeIdOf(trustDomain, '/spire/server'),
-  });
+  const { connect, serverClock } = openConnection(deps, identity);
   const asking = openApprovals(deps, { trustDomain, connect, identity, own: () => control.own() });
   const gateway = await openGateway(deps, {
-    ...{ approvals: asking.approvals, revocations: rules, sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs, share },
+    ...{
+      approvals: asking.approvals,
+      revocations: rules,
+      sealKey,
+      digestKey: digestKey.key,
+      ledger,
+      identity,
+      secrets,
+      drainMs,
+      share,
+    },
   });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
@@ -170,6 +176,16 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
       await asking.stop();
     },
     failure: () => ledger.failure,
+  };
+}
+
+/** A way to the server, whose clock is seen by it. */
+function openConnection({ clock, random, config, ...deps }: RoleDeps<GatewayConfig>, identity: WorkloadIdentity) {
+  const serverClock = createPeerClock(clock);
+  const serverId = spiffeIdOf(parseTrustDomain(deps.trustDomain), '/spire/server');
+  return {
+    serverClock,
+    connect: serverConnection({ address: config.server, identity, clock, random, serverClock, serverId }),
   };
 }
 

@@ -102,7 +102,10 @@ describe('an answer', () => {
   });
 
   it.each([
-    ['that is signed by somebody else', statement({}, { key: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey })],
+    [
+      'that is signed by somebody else',
+      statement({}, { key: generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey }),
+    ],
     ['of another kind', statement({}, { type: 'JWT' })],
     ['that is none', ''],
   ])('%s proves nothing', async (_, text) => {
