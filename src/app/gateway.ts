@@ -98,17 +98,8 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   const { connect, serverClock } = openConnection(deps, identity);
   const asking = openApprovals(deps, { trustDomain, connect, identity, own: () => control.own() });
   const gateway = await openGateway(deps, {
-    ...{
-      approvals: asking.approvals,
-      revocations: rules,
-      sealKey,
-      digestKey: digestKey.key,
-      ledger,
-      identity,
-      secrets,
-      drainMs,
-      share,
-    },
+    ...{ approvals: asking.approvals, revocations: rules, ledger, identity, secrets, drainMs, share },
+    ...{ sealKey, digestKey: digestKey.key },
   });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
