@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { GatewayUpdate } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { parseTrustDomain, spiffeIdOf } from '@countersign/sdk/identity';
+import { parseTrustDomain, spiffeIdOf, type TrustDomain } from '@countersign/sdk/identity';
 import { type GatewayConfig, parseAddress } from '../config/index.ts';
 import {
   type Companions,
@@ -15,6 +15,7 @@ import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createLedger, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
+import { type Connect, createRpcClient } from '../rpc/index.ts';
 import {
   createPeerClock,
   createSilentLog,
@@ -32,6 +33,7 @@ import { formatVerifierKey, noteKeyOf } from '../wire/tlog/index.ts';
 import { createWorkloadIdentity, type WorkloadIdentity } from '../workload-identity/index.ts';
 import { type ControlWatch, createControlWatch } from './control/control-watch.ts';
 import { createDrain, type Drain } from './control/drain.ts';
+import { createGatewayApprovals, type GatewayApprovalsDeps } from './control/gateway-approvals.ts';
 import { createGatewayControl, type GatewayControl } from './control/gateway-control.ts';
 import { createGatewayQuestions } from './control/gateway-questions.ts';
 import { createGatewayReports, type GatewayReports } from './control/gateway-reports.ts';
@@ -93,12 +95,14 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
   const identity = createWorkloadIdentity({ clock, log, socket: config.workloadApi, followsTokens: true });
   const drainMs = parseDurationMs(config.drain) ?? 0;
   const rules = createGatewayRules({ clock, log }, config.revocations);
+  const { connect, serverClock } = openConnection(deps, identity);
+  const asking = openApprovals(deps, { trustDomain, connect, identity, own: () => control.own() });
   const gateway = await openGateway(deps, {
-    ...{ revocations: rules, sealKey, digestKey: digestKey.key, ledger, identity, secrets, drainMs, share },
+    ...{ approvals: asking.approvals, revocations: rules, ledger, identity, secrets, drainMs, share },
+    ...{ sealKey, digestKey: digestKey.key },
   });
   const drainDelayMs = parseDurationMs(config.drainDelay) ?? 0;
   const updates = createGatewayUpdates({ gateway, log, policies: createPolicyLoader(policySchema) });
-  const serverClock = createPeerClock(clock);
   const control = openControl(config, { sealKey, gateway, share });
   let reports: GatewayReports | undefined;
   let drain: Drain | undefined;
@@ -107,10 +111,6 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
     if (principals === undefined) reports?.taken(Number(revision));
     if (updates.informed()) informed.resolve();
   };
-  const connect = serverConnection({
-    ...{ address: config.server, identity, clock, random, serverClock },
-    serverId: spiffeIdOf(trustDomain, '/spire/server'),
-  });
   const shipping = createGatewayShipping({ clock, random, log, connect, identity, ledger: shipped });
   const watch = createControlWatch<GatewayUpdate>({
     ...{ clock, random, log, connect },
@@ -164,9 +164,39 @@ export async function createGatewayApp(deps: RoleDeps<GatewayConfig>, share?: Ga
       if (started && ledger.failure === undefined) await drain.leave();
       await conditions.stop(); // What has been stopped is no condition.
       await stopAll(services);
+      await asking.stop();
     },
     failure: () => ledger.failure,
   };
+}
+
+/** A way to the server, whose clock is seen by it. */
+function openConnection({ clock, random, config, ...deps }: RoleDeps<GatewayConfig>, identity: WorkloadIdentity) {
+  const serverClock = createPeerClock(clock);
+  const serverId = spiffeIdOf(parseTrustDomain(deps.trustDomain), '/spire/server');
+  return {
+    serverClock,
+    connect: serverConnection({ address: config.server, identity, clock, random, serverClock, serverId }),
+  };
+}
+
+/** Asks people by way of the server, over a connection of its own. */
+function openApprovals(
+  { clock, random, log }: RoleDeps<GatewayConfig>,
+  of: Pick<GatewayApprovalsDeps, 'own'> & {
+    readonly trustDomain: TrustDomain;
+    readonly connect: Connect;
+    readonly identity: Pick<WorkloadIdentity, 'current' | 'jwtAuthorities'>;
+  },
+) {
+  const { trustDomain, connect, identity, own } = of;
+  const client = createRpcClient({ clock, log, connect });
+  const approvals = createGatewayApprovals({
+    ...{ clock, random, log, trustDomain, own, client: () => client },
+    gateway: () => identity.current()?.id.uri,
+    authorities: () => identity.jwtAuthorities(trustDomain),
+  });
+  return { approvals, stop: () => client.close() };
 }
 
 /** What the gateway has in its folder. */
@@ -229,7 +259,10 @@ function suffixOf(share: GatewayShare | undefined, separator: string): string {
 
 async function openGateway(
   { config, clock, random, log }: RoleDeps<GatewayConfig>,
-  parts: Pick<GatewayDeps, 'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey' | 'revocations'> & {
+  parts: Pick<
+    GatewayDeps,
+    'ledger' | 'identity' | 'secrets' | 'drainMs' | 'digestKey' | 'revocations' | 'approvals'
+  > & {
     readonly sealKey: Secret;
     readonly share: GatewayShare | undefined;
   },

@@ -18,6 +18,7 @@ import {
   timeoutSignal,
 } from '../std/index.ts';
 import { createSealer } from '../wire/seal/index.ts';
+import type { Approvals } from './approvals/approvals.ts';
 import { fitRoom } from './capacity/descriptors.ts';
 import { createMemoryBudget } from './capacity/memory-budget.ts';
 import { createMemoryGuard, type MemoryGuard } from './capacity/memory-guard.ts';
@@ -70,6 +71,8 @@ export interface GatewayDeps {
   readonly cacheBytesMax: number;
   /** What is known of revocations; without it nobody is revoked. */
   readonly revocations?: RevocationRules;
+  /** Asks people about operations; without it what needs an approval is refused. */
+  readonly approvals?: Approvals;
   /** Watched, so that sessions end before the process does; nobody watches it when absent. */
   readonly heap?: Heap;
   /** Others behind the same doors, which are opened to be shared with them; limits are then those of all together. */
@@ -207,7 +210,7 @@ class Core {
   constructor(deps: GatewayDeps) {
     this.#deps = deps;
     const { clock, random, log, identity, ledger, limits, durability, companions } = deps;
-    this.currentPolicies = createCurrentPolicies(clock);
+    this.currentPolicies = createCurrentPolicies(clock, { canHold: deps.approvals !== undefined });
     this.standings = createStandings({ clock, log }, deps.revocations);
     const room = fitRoom({ log, descriptors: deps.descriptorsMax, sessionsMax: limits.sessionsMax });
     const refused = (why: string, detail: LogFields) => this.#noteRefused(why, detail);
@@ -235,7 +238,7 @@ class Core {
       durability,
       sealer,
       digester: createContentDigester(deps.digestKey),
-      ...{ currentPolicies, standings },
+      ...{ currentPolicies, standings, random, approvals: deps.approvals, own: () => identity.current()?.id },
       budget: this.#budget,
       sessions,
       recorder,

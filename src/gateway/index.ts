@@ -14,6 +14,12 @@
  * - `protocols/` one folder a member
  */
 
+export {
+  type Approvals,
+  type HeldQuestion,
+  type HoldAnswer,
+  HoldEnd,
+} from './approvals/approvals.ts';
 export type { Companions, PassedWord, SharedDoor } from './companions.ts';
 export { errorTable, GatewayError } from './errors.ts';
 export { createGateway, type Gateway, type GatewayDeps, type SessionInfo } from './gateway.ts';

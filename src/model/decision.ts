@@ -84,6 +84,8 @@ export interface Obligations {
   readonly limits: Limits;
   /** Whose the limits of `rate` and `sessions` are, each permit's own; without any it lacks this. */
   readonly quotas?: readonly Quota[];
+  /** Rules of each of which somebody has to approve before it runs, sorted; without any it lacks this. */
+  readonly approvals?: readonly string[];
   /** What the ledger keeps of parameters: `digest` unless every determining permit says more. */
   readonly record: 'digest' | 'full';
 }
@@ -102,7 +104,7 @@ export type Decision =
       readonly reason: 'no-permit' | 'forbidden' | 'policy-error';
       readonly policies: readonly string[];
     }
-  /** Permitted, and a permit that applies wants somebody's approval: `rules` names by whose, sorted. */
+  /** Permitted, and a permit that applies wants somebody's approval, where nobody can be asked: `rules` names by whose, sorted. See {@link withoutApproval}. */
   | {
       readonly allow: false;
       readonly reason: 'approval-needed';
@@ -120,6 +122,13 @@ export interface Barred {
   readonly reason: 'revoked' | 'quarantined' | 'revocations-stale';
   readonly policies: readonly string[];
   readonly revocation: string | undefined;
+}
+
+/** An answer where nothing can be held until somebody approves: what needs that is refused. */
+export function withoutApproval(decision: Decision): Decision {
+  if (!decision.allow || decision.obligations.approvals === undefined) return decision;
+  const { policies, obligations } = decision;
+  return { allow: false, reason: 'approval-needed', policies, rules: obligations.approvals ?? [] };
 }
 
 /** Whether it was not policy that refused: see {@link Barred}. */

@@ -22,6 +22,7 @@ export {
   type Quota,
   type QuotaUnit,
   type ReachedLimit,
+  withoutApproval,
 } from './decision.ts';
 export type { Entry } from './entry.ts';
 export {

@@ -5,10 +5,18 @@
 export type OutcomeStatus = 'done' | 'suspended' | 'failed' | 'skipped' | 'unknown' | 'over-limit';
 
 /**
- * What happened. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone; `ledger` is what the
+ * What happened. `hold` comes before people are asked to approve of an operation; then its intent or its denial. `intent` comes before an operation is forwarded, `outcome` after; `denial` stands alone; `ledger` is what the
  * ledger says of itself (started, stopped, cut a torn tail).
  */
-export type LedgerEventKind = 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close' | 'admin' | 'ledger';
+export type LedgerEventKind =
+  | 'hold'
+  | 'intent'
+  | 'outcome'
+  | 'denial'
+  | 'session-open'
+  | 'session-close'
+  | 'admin'
+  | 'ledger';
 
 /**
  * Version of what an entry says. It grows when something that was there before comes to mean something else, not with what is added: entries of

@@ -71,19 +71,28 @@ export interface Judged {
   readonly limits: Limits;
   /** Of all that were asked, each once. */
   readonly quotas: readonly Quota[];
+  /** Rules of each of which somebody has to approve of the operation itself before it runs: of all that were asked, each once, sorted. */
+  readonly approvals: readonly string[];
 }
 
 /** What was asked, in the order in which it is kept when there is no room for all. */
 export function judgedBy(set: PolicySet | undefined, asked: readonly Asked[]): Judged {
   const limits: { [unit in LimitUnit]?: number } = {};
   const quotas = new Map<string, Quota>();
+  const approvals = new Set<string>();
   for (const { decision, forbidsOnly } of asked) {
-    if (!decision.allow || forbidsOnly === true) continue;
+    if (!decision.allow) continue;
+    // Where it is reached by another name as well, as a forbid on it holds there.
+    for (const rule of decision.obligations.approvals ?? []) approvals.add(rule);
+    if (forbidsOnly === true) continue;
     addLeast(limits, decision.obligations.limits);
     for (const quota of decision.obligations.quotas ?? []) quotas.set(`${quota.unit} ${quota.policy}`, quota);
   }
   const kept = asked.slice(0, ASKED_MAX);
-  return { set, asked: kept, omitted: asked.length - kept.length, limits, quotas: Array.from(quotas.values()) };
+  return {
+    ...{ set, asked: kept, omitted: asked.length - kept.length, limits, quotas: Array.from(quotas.values()) },
+    approvals: approvals.size === 0 ? NONE : Array.from(approvals).sort(),
+  };
 }
 
 /** Both were asked of one operation. */
@@ -92,7 +101,8 @@ export function judgedTogether(one: Judged, other: Judged): Judged {
   addLeast(limits, other.limits);
   const quotas = [...one.quotas, ...other.quotas.filter((quota) => !one.quotas.some((known) => isSame(known, quota)))];
   const asked = [...one.asked, ...other.asked];
-  return { set: one.set, asked, omitted: one.omitted + other.omitted, limits, quotas };
+  const approvals = Array.from(new Set([...one.approvals, ...other.approvals])).sort();
+  return { set: one.set, asked, omitted: one.omitted + other.omitted, limits, quotas, approvals };
 }
 
 function addLeast(least: { [unit in LimitUnit]?: number }, limits: Limits): void {
@@ -106,6 +116,7 @@ function isSame(one: Quota, other: Quota): boolean {
   return one.unit === other.unit && one.policy === other.policy;
 }
 
+const NONE: readonly string[] = Object.freeze([]);
 /** An entry has room for no more. */
 const ASKED_MAX = 64;
 const UNITS: readonly LimitUnit[] = ['items', 'bytesIn', 'bytesOut', 'duration', 'rate', 'sessions'];
@@ -150,4 +161,6 @@ export interface Denial extends Wanted {
   readonly policies: readonly string[];
   /** Of what was refused for that alone. */
   readonly limit?: ReachedLimit | undefined;
+  /** Of what waited for an approval: as which operation, and what the ledger says of that. */
+  readonly held?: { readonly operation: string; readonly detail: LedgerEvent['detail'] } | undefined;
 }

@@ -52,9 +52,11 @@ export const policyCasesSchema = Type.Array(
       time: Type.Optional(
         Type.String({ description: 'When it is asked, `2026-12-31T00:00:00Z`; by default at the time of the test.' }),
       ),
-      expect: Type.Enum(['allow', 'deny'], { description: 'The answer.' }),
+      expect: Type.Enum(['allow', 'hold', 'deny'], {
+        description: 'The answer; `hold`: it is allowed once it is approved.',
+      }),
       reason: Type.Optional(
-        Type.Enum(['no-permit', 'forbidden', 'policy-error', 'approval-needed'], { description: 'Why it is denied.' }),
+        Type.Enum(['no-permit', 'forbidden', 'policy-error'], { description: 'Why it is denied.' }),
       ),
       approvals: Type.Optional(
         Type.Array(Type.String(), { description: 'Exactly the rules of which an approval is needed.' }),
@@ -167,9 +169,9 @@ function compare(
   };
   const obligations = decision.allow ? decision.obligations : undefined;
   const masks = obligations?.masks.map(({ path, kind }) => [fieldWithin(schema, resource, path), kind] as const);
-  differ('answer', one.expect, decision.allow ? 'allow' : 'deny');
+  differ('answer', one.expect, decision.allow ? (obligations?.approvals ? 'hold' : 'allow') : 'deny');
   differ('reason', one.reason, decision.allow ? undefined : decision.reason);
-  differ('approvals', one.approvals?.toSorted(), 'rules' in decision ? decision.rules : undefined);
+  differ('approvals', one.approvals?.toSorted(), obligations?.approvals);
   differ('policies', one.policies?.toSorted(), decision.policies);
   differ('masks', one.masks && sorted(expectedMasks(one, resource, schema)), masks && sorted(masks));
   const words = limitWords(schema, [one.action]);

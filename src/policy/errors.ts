@@ -47,8 +47,8 @@ export const errorTable = {
     status: 422,
     exit: 'no',
     meaning:
-      'A warning: a permit needs an approval, and approvals are not available yet, so what it is about is refused.',
-    remedy: 'Take @approval away, or leave the permit out until approvals are available.',
+      'A warning: a permit wants an approval of the sessions themselves, which are not held, so they are refused.',
+    remedy: 'Put @approval on permits for what is done in a session, and let the permit to connect go without.',
   },
   ERR_POLICY_DUPLICATE_ID: {
     status: 422,

@@ -205,16 +205,16 @@ export interface Demands {
   readonly derived: 'null' | undefined;
   readonly limits: readonly PermitLimit[];
   readonly record: 'digest' | 'full';
-  /** The rule of one of them, where any has one: until there are approvals each refuses alike. */
+  /** The rule of one of them, where any has one. */
   readonly approval: string | undefined;
   /** The ids of those whose demands these are. */
   readonly policies: readonly string[];
 }
 
 /**
- * What policies say of all requests of some kind: one is allowed when one of the permits applies to it, and none of the forbids and of the permits that
- * want an approval. `always` and
- * `never` hold for each of them.
+ * What policies say of all requests of some kind: one is allowed when one of the permits applies to it, and none of the forbids; at once, when none of
+ * the permits that apply wants an approval. `always` (at once) and `never` hold for each of them; no session is held, so there what wants an approval
+ * refuses.
  */
 export interface Access {
   readonly verdict: 'always' | 'sometimes' | 'never';
@@ -233,7 +233,7 @@ export interface AccessPolicy {
   readonly limits: readonly PermitLimit[];
   /** Undefined for a forbid. */
   readonly record: 'digest' | 'full' | undefined;
-  /** Of a permit that wants an approval, by which rule: then it refuses where it applies, whatever else permits. */
+  /** Of a permit that wants an approval, by which rule: then nothing runs without where it applies, whatever else permits. */
   readonly approval: string | undefined;
   readonly expiresMs: number | undefined;
 }

@@ -1,6 +1,6 @@
 import type { TrustDomain } from '@countersign/sdk/identity';
 import { type EndpointResource, type Principal, principalName } from '../../endpoint/index.ts';
-import { type Decision, type EntityRef, noObligations } from '../../model/index.ts';
+import { type Decision, type EntityRef, noObligations, withoutApproval } from '../../model/index.ts';
 import type { CompiledPolicies, PolicySchema } from '../../policy/index.ts';
 import type { Clock } from '../../std/index.ts';
 import { createResourceEntity, principalEntity } from './entities.ts';
@@ -31,7 +31,7 @@ export function createAccess(deps: {
     const timeMs = clock.now();
     if (asked.resource !== undefined) {
       const { principal, action, resource } = asked;
-      return policies.decide({ principal, action, resource, context: {}, timeMs });
+      return withoutApproval(policies.decide({ principal, action, resource, context: {}, timeMs }));
     }
     try {
       return decideForAny(policies, asked, timeMs);
@@ -74,7 +74,7 @@ export function refusalText(
         : narrowed === undefined
           ? `policy could not be evaluated: ${named}`
           : `${named} can only be answered of a question that names a target, an identity or both: narrow it by those`,
-    'approval-needed': `an approval is needed by ${named}, and there are none as yet`,
+    'approval-needed': `an approval is needed by ${named}, and calls of the API are not held for one`,
     revoked: 'its credentials are revoked',
     quarantined: 'it is in quarantine',
     'revocations-stale': 'nobody knows who is revoked',

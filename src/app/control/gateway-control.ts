@@ -11,6 +11,8 @@ type AskedRevocations = WatchRequest & { readonly freshForMs: bigint; readonly t
 
 /** What a gateway says to the server, and hears from it. */
 export interface GatewayControl {
+  /** Which process of which gateway it is, as in each request. */
+  own(): { readonly advertise: string; readonly instance: string };
   /** The server's updates, for as long as the gateway is there. */
   updates(client: RpcClient, state: GatewayState, signal: AbortSignal): AsyncIterable<GatewayUpdate>;
   /** Resolves to how many other gateways agents are told of. @throws RpcError */
@@ -30,6 +32,7 @@ export interface GatewayControl {
 export function createGatewayControl(advertised: () => string, instance: string): GatewayControl {
   const own = () => ({ advertise: advertised(), instance });
   return {
+    own,
     updates: (client, state, signal) =>
       client.serverStream(
         Control.method.watchGateway,

@@ -25,6 +25,11 @@ export function rulesOf({ permits }: Access): readonly string[] {
   return Array.from(new Set(permits.flatMap(({ approval }) => approval ?? []))).sort();
 }
 
+/** Whether nothing of it runs without an approval. */
+export function isEachHeld({ permits }: Access): boolean {
+  return permits.some(({ approval, within, when }) => approval !== undefined && within.length + when.length === 0);
+}
+
 /** `any identity below spiffe://example.org/shop`. */
 export function identitiesOf(scope: ResourceScope): string {
   if (scope.op === 'equals') return scope.id;

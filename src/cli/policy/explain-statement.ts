@@ -192,7 +192,9 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
     const masks = decision.obligations.masks.map(
       ({ path, kind }) => `${fieldWithin(policySchema, resource, path)}:${kind}`,
     );
+    const { approvals } = decision.obligations;
     const demands = [
+      ...(approvals === undefined ? [] : [`it is held: it ${approvalText(approvals)}`]),
       ...(masks.length > 0 ? [`masks ${masks.join(', ')}`] : []),
       ...limitsWith(decision.obligations.limits, limitWords(policySchema, [action])).map(limitText),
     ];
@@ -207,10 +209,9 @@ function formatQuestion({ request, open, explanation, suggestion }: ExplainedQue
     const stop = policies
       .filter(({ id, why }) => decision.policies.includes(id) && why.expression !== '')
       .map(({ effect, id, why }) => `${effect} ${id} ${why.expression}`.trim());
-    const held = 'rules' in decision ? [`It ${approvalText(decision.rules)}.`] : [];
     return [
       head,
-      ...[...held, ...stop].map((line) => formatWords(line, '    ')),
+      ...stop.map((line) => formatWords(line, '    ')),
       '    No permit helps against it: change it, or what is asked.',
     ];
   }

@@ -1,6 +1,6 @@
 import { policySchema } from '../../app/declared-rules.ts';
 import { approvalText, type CompiledPolicies, identityEntity } from '../../policy/index.ts';
-import { resourcesOf, rulesOf } from './access-text.ts';
+import { isEachHeld, resourcesOf, rulesOf } from './access-text.ts';
 import type { AskedPolicies } from './declared-policies.ts';
 import type { Granted } from './grants.ts';
 import { lacksSession, remedyOfSession, whyNoSession } from './session-text.ts';
@@ -35,9 +35,10 @@ export function grantNotes(
   const notes = rows.flatMap(({ action, access }) => {
     const stop = access.forbids.map(({ policy }) => policy).join(', ');
     const rules = rulesOf(access);
-    if (access.verdict === 'never' && stop === '') return [`it has no effect: ${action} ${approvalText(rules)}`];
+    if (access.verdict === 'never' && stop === '')
+      return [`it has no effect: ${action} ${approvalText(rules)}, and sessions are not held for one`];
     if (access.verdict === 'never') return [`it has no effect for ${action}: forbid ${stop} refuses it`];
-    if (rules.length > 0) return [`some of ${action} ${approvalText(rules)}`];
+    if (rules.length > 0) return [`${isEachHeld(access) ? '' : 'some of '}${action} ${approvalText(rules)}`];
     return stop === '' ? [] : [`of ${action}, forbid ${stop} may refuse some`];
   });
   const known = actions.filter((action) => before.access({ principal, action, resource, timeMs }).verdict === 'always');

@@ -34,7 +34,9 @@ export function whyNoSession({ action, resource, access }: SessionAccess): strin
   const what = `${action} on ${resourcesOf(resource)}`;
   const stop = forbids.map(({ policy }) => policy).join(', ');
   if (permits.length > 0)
-    return stop === '' ? `${what} ${approvalText(rulesOf(access))}` : `${what} is refused by ${stop}`;
+    return stop === ''
+      ? `${what} ${approvalText(rulesOf(access))}, and sessions are not held for one`
+      : `${what} is refused by ${stop}`;
   return `no permit for ${what}${stop === '' ? '' : `, and ${stop} forbids it as well`}`;
 }
 

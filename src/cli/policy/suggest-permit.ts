@@ -22,7 +22,7 @@ type Asked = Pick<DecisionRequest, 'principal' | 'action' | 'resource'> & { read
 
 /** True where another permit would help: no forbid refuses, and none fails. */
 export function isPermitLacking({ decision, policies }: Explanation): boolean {
-  if (decision.allow || decision.reason === 'forbidden' || decision.reason === 'approval-needed') return false;
+  if (decision.allow || decision.reason === 'forbidden') return false;
   return decision.policies.every((id) => policies.find((one) => one.id === id)?.effect === 'permit');
 }
 

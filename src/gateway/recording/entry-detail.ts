@@ -29,8 +29,9 @@ export function intentDetail(operation: Operation, { recorder, ledger }: Wording
 }
 
 export function denialDetail(denial: Denial, { recorder, ledger }: Wording): Detail {
-  const { code, content, judged, limit, policies, reason, shape } = denial;
+  const { code, content, held, judged, limit, policies, reason, shape } = denial;
   return {
+    ...(held === undefined ? NOTHING : held.detail),
     ...(code === undefined ? NOTHING : { code }),
     ...(content === undefined ? NOTHING : { contentDigest: ledger.digest(content) }),
     ...limitDetail(limit),

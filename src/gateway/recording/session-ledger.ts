@@ -33,7 +33,7 @@ export interface SessionLedger {
 
 /** An event of one operation. */
 export interface OperationEvent {
-  readonly kind: 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close';
+  readonly kind: 'hold' | 'intent' | 'outcome' | 'denial' | 'session-open' | 'session-close';
   readonly action: string;
   readonly operation: string;
   readonly detail: LedgerEvent['detail'];

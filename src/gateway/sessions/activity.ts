@@ -12,6 +12,8 @@ export interface SessionActivity {
   bytesOut: number;
   /** Begun and not over, oldest first. */
   readonly running: Set<RunningActivity>;
+  /** What waits for an approval, since when, by epoch milliseconds. `approval` undefined: no server knows of it yet. */
+  held: { readonly approval: string | undefined; readonly sinceMs: number } | undefined;
   /** That ended last, or was refused; how long it ran in milliseconds. Its text and values are not kept. */
   lastAction: string;
   lastShape: string;
@@ -28,6 +30,7 @@ export interface RunningActivity {
 export function createActivity(): SessionActivity {
   return {
     ...{ client: {}, operations: 0, denials: 0, items: 0, bytesIn: 0, bytesOut: 0, running: new Set() },
+    held: undefined,
     ...{ lastAction: '', lastShape: '', lastMs: 0 },
   };
 }

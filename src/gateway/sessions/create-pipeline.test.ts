@@ -1,10 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { type Content, judgedBy, type Limits, noObligations, type Operation } from '../../model/index.ts';
-import { createManualClock, type Log, type ManualClock } from '../../std/index.ts';
+import { createManualClock, createSeededRandom, type Log, type ManualClock } from '../../std/index.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { HoldingDeps } from '../approvals/pipeline-holds.ts';
 import type { Recorded } from '../recording/ledger-batch.ts';
 import { createRecorder } from '../recording/recorder.ts';
 import type { Durability, OperationEvent } from '../recording/session-ledger.ts';
 import { createToldAttributes } from '../recording/told-attributes.ts';
+import { createTestApprovals } from '../testing/test-approvals.ts';
 import { createActivity, type SessionActivity } from './activity.ts';
 import { createPipeline } from './create-pipeline.ts';
 import type { Pipeline, Running } from './pipeline.ts';
@@ -24,6 +27,7 @@ let isClosed: boolean;
 let stopped: string[];
 let clock: ManualClock;
 let activity: SessionActivity;
+let open: (asking?: { readonly approvals: Approvals }) => void;
 
 beforeEach(() => {
   ledger = ledgerOf();
@@ -39,35 +43,39 @@ beforeEach(() => {
   let ids = 0;
   const note = (event: string) => void logged.push(event);
   const log: Log = { debug: note, info: note, warn: note, error: note, child: () => log };
-  pipeline = createPipeline(
-    {
-      clock,
-      log,
-      ledger: ledger.session,
-      recorder: createRecorder(undefined),
-      told: createToldAttributes(),
-      quotas: createQuotas(clock),
-      holder: { identity: 'spiffe://example.org/app', target: 'db' },
-      activity,
-      endSession: ({ what }) => void failed.push(what),
-      nextId: () => String(++ids),
-      closed() {
-        isClosed = true;
+  open = (asking) => {
+    pipeline = createPipeline(
+      {
+        clock,
+        log,
+        ledger: ledger.session,
+        recorder: createRecorder(undefined),
+        told: createToldAttributes(),
+        quotas: createQuotas(clock),
+        holder: { identity: 'spiffe://example.org/app', target: 'db' },
+        activity,
+        holding: asking && holdingOf(asking.approvals),
+        endSession: ({ what }) => void failed.push(what),
+        nextId: () => String(++ids),
+        closed() {
+          isClosed = true;
+        },
       },
-    },
-    {
-      forward: (pieces) => {
-        forwarded += Buffer.concat(pieces).toString();
+      {
+        forward: (pieces) => {
+          forwarded += Buffer.concat(pieces).toString();
+        },
+        deliver: (pieces) => {
+          delivered += Buffer.concat(pieces).toString();
+        },
+        resume: () => void resumed++,
+        stop: ({ id }, { unit, most }) => void stopped.push(`${id} ${unit} ${most}`),
+        fail: (of) => void failed.push(of),
+        guard: (act) => act(),
       },
-      deliver: (pieces) => {
-        delivered += Buffer.concat(pieces).toString();
-      },
-      resume: () => void resumed++,
-      stop: ({ id }, { unit, most }) => void stopped.push(`${id} ${unit} ${most}`),
-      fail: (of) => void failed.push(of),
-      guard: (act) => act(),
-    },
-  );
+    );
+  };
+  open();
 });
 
 /** A ledger that writes, refuses and syncs when the test says so. */
@@ -105,6 +113,19 @@ function ledgerOf() {
       for (const { resolve } of syncs.splice(0)) resolve();
     },
     kinds: () => events.map(({ kind, operation }) => `${kind} ${operation}`),
+  };
+}
+
+/** Of a session that nothing ends. */
+function holdingOf(approvals: Approvals): HoldingDeps {
+  const { signal } = new AbortController();
+  return {
+    ...{ approvals, random: createSeededRandom('h'), protocol: 'test', signal, drain: signal },
+    ...{ expiresMs: () => 3_600_000, policy: { onChange: () => () => {} } },
+    session: {
+      ...{ trustDomain: 'example.org', gateway: 'spiffe://example.org/gateway', session: 's1', target: 'db' },
+      ...{ identity: 'spiffe://example.org/app', entry: null, node: null, instance: null },
+    },
   };
 }
 
@@ -339,6 +360,56 @@ describe('a pipeline that is closed', () => {
     pipeline.close();
     ledger.write();
     expect(ledger.kinds()).toEqual([]);
+  });
+});
+
+describe('an approval', () => {
+  const resource = { type: 'T', id: 't', attributes: {}, parents: [] };
+  const decision = { allow: true, policies: ['p1'], obligations: { ...noObligations, approvals: ['dba'] } } as const;
+  const needing = (): Operation => {
+    const asked = [{ question: { action: 'test:read', resource, context: {} }, decision }];
+    return { ...READ, judged: judgedBy({ digest: 'd'.repeat(64), revision: 1, timeMs: 0 }, asked) };
+  };
+  const heldOf = (operation: Operation, text = 'a') => ({
+    operations: [operation],
+    content: { text, values: [], formats: [] },
+    shown: () => ({ title: text, text, parameters: [], objects: [], columns: [] }),
+  });
+
+  test('that is needed and not there lets nothing begin; nobody to ask is a refusal', () => {
+    const operation = needing();
+    expect(() => pipeline.begin(operation)).toThrow('without');
+    expect(pipeline.hold(heldOf(operation))).toMatchObject({ kind: 'needed', reason: 'approval-needed' });
+    expect(() => pipeline.begin(operation)).toThrow('without');
+  });
+
+  test('is for one operation, once, and for nothing that differs', async () => {
+    const people = createTestApprovals();
+    open(people);
+    const operation = needing();
+    const waiting = pipeline.hold(heldOf(operation));
+    if (!(waiting instanceof Promise)) throw new Error('it does not wait');
+    ledger.write();
+    (await people.question(1)).approve();
+    const hold = await waiting;
+    // Another text, another object for the same: the one asks anew, the other is approved.
+    const again = needing();
+    expect(pipeline.hold(heldOf(again), hold)).toBeUndefined();
+    expect(() => pipeline.begin(operation)).toThrow('without');
+    pipeline.begin(again);
+    expect(() => pipeline.begin(again)).toThrow('without');
+    expect(pipeline.hold(heldOf(again), hold)).toBeInstanceOf(Promise);
+  });
+
+  test('of another text is none', async () => {
+    const people = createTestApprovals();
+    open(people);
+    const waiting = pipeline.hold(heldOf(needing()));
+    ledger.write();
+    (await people.question(1)).approve();
+    const hold = await waiting;
+    if (hold === undefined || !('key' in hold)) throw new Error('it does not wait');
+    expect(pipeline.hold(heldOf(needing(), 'b'), hold)).toBeInstanceOf(Promise);
   });
 });
 

@@ -1,14 +1,20 @@
 import type { Denial, Judged, Operation } from '../../model/index.ts';
 import { messageOf, type Timer } from '../../std/index.ts';
+import type { HoldEndReason } from '../approvals/approvals.ts';
+import type { Hold } from '../approvals/hold.ts';
+import { type HoldRefused, PipelineHolds } from '../approvals/pipeline-holds.ts';
+import type { Held } from '../approvals/subject.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import { denialDetail, intentDetail, limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorded } from '../recording/ledger-batch.ts';
 import type { OperationEvent } from '../recording/session-ledger.ts';
 import { noteDenied, noteEnded } from './activity.ts';
+import { Flushed } from './flushed.ts';
 import type {
   AdmittedOperation,
   Batch,
   Ending,
+  HoldOptions,
   Pipeline,
   PipelineDeps,
   PipelinePort,
@@ -16,7 +22,8 @@ import type {
   Started,
   Taken,
 } from './pipeline.ts';
-import type { ReachedQuota, TakenQuota } from './quotas.ts';
+import type { ReachedQuota } from './quotas.ts';
+import { textOfWanted, wantedOf } from './wanted.ts';
 
 export function createPipeline(deps: PipelineDeps, port: PipelinePort): Pipeline {
   return new SessionPipeline(deps, port);
@@ -25,6 +32,7 @@ export function createPipeline(deps: PipelineDeps, port: PipelinePort): Pipeline
 class SessionPipeline implements Pipeline {
   readonly #deps: PipelineDeps;
   readonly #port: PipelinePort;
+  readonly #holds: PipelineHolds;
   readonly #running = new Set<Running>();
   #announced: OperationEvent[] = [];
   /** Begun and denied since the last flush. */
@@ -59,6 +67,19 @@ class SessionPipeline implements Pipeline {
   constructor(deps: PipelineDeps, port: PipelinePort) {
     this.#deps = deps;
     this.#port = port;
+    this.#holds = new PipelineHolds({ ...deps, holding: deps.holding, later: (act) => this.#later(act) });
+  }
+
+  get isHolding(): boolean {
+    return this.#holds.isHolding;
+  }
+
+  hold(held: Held, before?: Hold, more?: HoldOptions): HoldRefused | Promise<Hold> | undefined {
+    return this.#holds.hold(held, before, more);
+  }
+
+  endHold(why: HoldEndReason): void {
+    this.#holds.end(why);
   }
 
   get isWaiting(): boolean {
@@ -81,24 +102,30 @@ class SessionPipeline implements Pipeline {
     const { quotas, holder } = this.#deps;
     const limited = operations.filter(({ judged }) => judged.quotas.length > 0);
     if (limited.length === 0) return undefined;
-    const wanted = limited.flatMap(({ judged, times }) => judged.quotas.map((quota) => ({ quota, times })));
-    const isTaken = taken !== undefined && taken.of === textOf(wanted);
+    const wanted = wantedOf(operations);
+    const isTaken = taken !== undefined && taken.of === textOfWanted(wanted);
     const reached = isTaken ? taken.reached : quotas.take(holder, wanted);
-    if (reached instanceof Promise) return reached.then((answer) => ({ of: textOf(wanted), reached: answer }));
+    if (reached instanceof Promise) return reached.then((answer) => ({ of: textOfWanted(wanted), reached: answer }));
     if (reached === undefined) for (const { judged } of limited) this.#admitted.add(judged);
     return reached;
+  }
+
+  admitted(operations: readonly AdmittedOperation[]): Taken {
+    return { of: textOfWanted(wantedOf(operations)), reached: undefined };
   }
 
   begin(operation: Operation): Running {
     if (this.#isClosed) throw new Error('an operation was begun on a pipeline that is closed');
     if (operation.judged.quotas.length > 0 && !this.#admitted.has(operation.judged))
       throw new Error('an operation that policy limits over time was begun unasked');
-    const id = this.#deps.nextId();
+    const approved = operation.judged.approvals.length === 0 ? NOT_HELD : this.#holds.use(operation.judged);
+    const id = approved.operation ?? this.#holds.released() ?? this.#deps.nextId();
     const startedMs = this.#deps.clock.monotonicMs();
     const before = { bytesIn: this.#bytesIn, bytesOut: this.#bytesOut };
     const running: Running = { id, operation, startedMs, before, after: -1, isForwarded: false, isOver: false };
     const { action } = operation;
-    const detail = { ...this.#deps.told.detail(operation.judged), ...intentDetail(operation, this.#deps) };
+    const about = { ...this.#deps.told.detail(operation.judged), ...intentDetail(operation, this.#deps) };
+    const detail = approved === NOT_HELD ? about : { ...about, ...approved.detail };
     this.#announced.push({ kind: 'intent', action, operation: id, detail });
     this.#begun.push(running);
     this.#running.add(running);
@@ -110,8 +137,9 @@ class SessionPipeline implements Pipeline {
   deny(denial: Denial): Started {
     const started = { after: -1 };
     const { action } = denial;
-    const detail = { ...this.#deps.told.detail(denial.judged), ...denialDetail(denial, this.#deps) };
-    this.#announced.push({ kind: 'denial', action, operation: this.#deps.nextId(), detail });
+    const held = this.#holds.denied(denial);
+    const detail = { ...this.#deps.told.detail(denial.judged), ...denialDetail({ ...denial, held }, this.#deps) };
+    this.#announced.push({ kind: 'denial', action, operation: held?.operation ?? this.#deps.nextId(), detail });
     this.#denied.push(started);
     noteDenied(this.#deps.activity, denial);
     return started;
@@ -130,6 +158,7 @@ class SessionPipeline implements Pipeline {
       return;
     }
     if (this.#admitted.size > 0) this.#admitted.clear();
+    this.#holds.flushed();
     const flushed = new Flushed(batch, this.#begun, this.#denied);
     const events = this.#announced;
     this.#announced = [];
@@ -185,6 +214,8 @@ class SessionPipeline implements Pipeline {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#endDeadline();
+    const held = this.#holds.drop();
+    if (held !== undefined) this.#deps.ledger.record([{ kind: 'denial', ...held }], this.#concluded);
     // Begun and never flushed: nothing of it is in the ledger, so nothing is owed to it.
     for (const running of this.#begun) {
       this.#running.delete(running);
@@ -334,10 +365,6 @@ class SessionPipeline implements Pipeline {
   }
 }
 
-function textOf(wanted: readonly TakenQuota[]): string {
-  return JSON.stringify(wanted.map(({ quota: { policy, unit, most }, times }) => [policy, unit, most, times]));
-}
-
 /** An operation whose outcome is to be recorded. */
 interface Ended {
   readonly running: Running;
@@ -346,25 +373,9 @@ interface Ended {
   readonly durationUs: number;
 }
 
-/** A batch on its way. */
-class Flushed {
-  readonly batch: Batch;
-  readonly begun: readonly Running[];
-  readonly denied: readonly Started[];
-  isReady: boolean;
-  /** Sent in place of the batch's own. */
-  instead: readonly Buffer[] | undefined;
-
-  constructor(batch: Batch, begun: readonly Running[], denied: readonly Started[]) {
-    this.batch = batch;
-    this.begun = begun;
-    this.denied = denied;
-    this.isReady = begun.length + denied.length === 0; // Nothing of it waits for the ledger.
-  }
-}
-
 const NONE: readonly never[] = [];
 const NOTHING = Object.freeze({});
+const NOT_HELD = { operation: undefined, detail: NOTHING };
 /** Answers that wait for the ledger (10 ms at most in good health) beyond which the target is not read on. */
 const HELD_BYTES_MAX = 1024 * 1024;
 /** What a target takes to stop something, at most. */

@@ -40,6 +40,19 @@ function mayConnect(): boolean {
   return policy.decide('postgres:connect', database, {}).allow;
 }
 
+describe('what needs an approval', () => {
+  const decided = (of: CurrentPolicies) => {
+    of.replace(loadPolicies([{ name: 'p', text: '@approval("dba") permit(principal, action, resource);' }], schema));
+    return createSessionPolicy(of, parseSpiffeId('spiffe://example.org/web')).decide('postgres:connect', database, {});
+  };
+
+  it('is refused where nobody can be asked, and else allowed with the rule', () => {
+    expect(decided(current)).toMatchObject({ allow: false, reason: 'approval-needed', rules: ['dba'] });
+    const asking = createCurrentPolicies(clock, { canHold: true });
+    expect(decided(asking)).toMatchObject({ allow: true, obligations: { approvals: ['dba'] } });
+  });
+});
+
 describe('a permit that expires', () => {
   it('stops at its moment, for who asked before as well', async () => {
     apply('@expires("2026-11-22T13:00:00Z") permit(principal, action, resource);');

@@ -6,6 +6,7 @@ import {
   type IdentityAttributes,
   type PolicySet,
   type RevocationFacts,
+  withoutApproval,
 } from '../../model/index.ts';
 import { type CompiledPolicies, identityEntity } from '../../policy/index.ts';
 import { type Clock, createListeners, type Timer } from '../../std/index.ts';
@@ -32,6 +33,8 @@ export interface CurrentPolicies {
   /** What entries say of identities, from now on. Sessions of those that change are judged anew. */
   applyPrincipals(update: PrincipalsUpdate): void;
   attributesOf(uri: string): IdentityAttributes;
+  /** Somebody can be asked to approve: without, what needs an approval is refused. */
+  readonly canHold: boolean;
   /** Grows whenever answers to that identity may have changed: with `version`, and with what it is. The same for all of its sessions. */
   versionFor(uri: string): number;
   /** Calls after each change of `version` or of some identity's; returns how to stop. */
@@ -42,7 +45,7 @@ export interface CurrentPolicies {
 }
 
 /** Creates them; there are none yet. */
-export function createCurrentPolicies(clock: Clock): CurrentPolicies {
+export function createCurrentPolicies(clock: Clock, { canHold = false } = {}): CurrentPolicies {
   const listeners = createListeners();
   const replacedListeners = createListeners();
   let version = 0;
@@ -71,6 +74,7 @@ export function createCurrentPolicies(clock: Clock): CurrentPolicies {
     });
   };
   return {
+    canHold,
     get version() {
       return version;
     },
@@ -133,7 +137,8 @@ export function createSessionPolicy(
     const { policies, timeMs } = current;
     if (policies === undefined) return { allow: false, reason: 'no-permit', policies: [] };
     const principal = principalNow(standingNow()?.reason === 'quarantined');
-    return policies.decide({ principal, action, resource, context, timeMs });
+    const decision = policies.decide({ principal, action, resource, context, timeMs });
+    return current.canHold ? decision : withoutApproval(decision);
   };
   return {
     get version() {

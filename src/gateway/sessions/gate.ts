@@ -6,8 +6,10 @@ import {
   type LedgerEvent,
   type Question,
   type ReachedLimit,
+  withoutApproval,
 } from '../../model/index.ts';
 import type { Clock, Log } from '../../std/index.ts';
+import type { HoldingDeps } from '../approvals/pipeline-holds.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import { barredDetail, limitDetail, ownDetail } from '../recording/entry-detail.ts';
 import type { Recorder } from '../recording/recorder.ts';
@@ -91,6 +93,8 @@ export interface GateDeps {
   readonly recorder: Recorder;
   readonly quotas: Quotas;
   readonly holder: QuotaHolder;
+  /** Undefined: nobody can be asked to approve of anything. */
+  readonly holding?: HoldingDeps | undefined;
   readonly activity: SessionActivity;
   /** The session's own: see `GatewaySession.signal`. */
   readonly signal: AbortSignal;
@@ -104,8 +108,8 @@ export function createGate(deps: GateDeps): Gate {
   let operations = 0;
   let opened: Opened | undefined;
   /** Policies or what stands against its client have changed. */
-  const lookAgain = ({ action, resource, context }: Question, { ends }: Opened) => {
-    const decision = policy.decide(action, resource, context);
+  const lookAgain = (connect: Question, { ends }: Opened) => {
+    const decision = mayBegin(policy, connect);
     if (!decision.allow && !isBarred(decision)) return deps.end(NO_LONGER);
     const { standing, alone } = policy;
     if (standing === undefined) return;
@@ -113,7 +117,7 @@ export function createGate(deps: GateDeps): Gate {
     // A quarantine that keeps what it finds running would not let it begin.
     if (isEnded || (standing.isStale && !decision.allow)) return deps.end(endFor(barredBy(standing)));
     // Kept by a quarantine it is only for as long as policy would let it begin.
-    if (!decision.allow && alone?.decide(action, resource, context).allow === false) deps.end(NO_LONGER);
+    if (!decision.allow && alone !== undefined && !mayBegin(alone, connect).allow) deps.end(NO_LONGER);
   };
 
   return {
@@ -150,16 +154,8 @@ export function createGate(deps: GateDeps): Gate {
       const closed = () => void pipelines.delete(pipeline);
       const pipeline = createPipeline(
         {
-          clock,
-          log: deps.log,
-          ledger,
-          recorder,
-          told,
-          quotas,
-          holder,
-          activity,
-          nextId,
-          closed,
+          ...{ clock, ledger, recorder, told, quotas, holder, activity, nextId, closed },
+          ...{ log: deps.log, holding: deps.holding },
           endSession: deps.end,
         },
         port,
@@ -193,10 +189,9 @@ async function openSession(
 ): Promise<Opening | undefined> {
   const { policy, ledger, recorder, quotas, holder } = deps;
   const { action } = connect;
-  const may = (question: Question) => policy.decide(question.action, question.resource, question.context);
   const asked: (Asked & { readonly detail: LedgerEvent['detail'] })[] = [
-    { question: connect, decision: may(connect), detail: {} },
-    ...also.map((one) => ({ question: one.question, decision: may(one.question), detail: one.detail })),
+    { question: connect, decision: mayBegin(policy, connect), detail: {} },
+    ...also.map((one) => ({ question: one.question, decision: mayBegin(policy, one.question), detail: one.detail })),
   ];
   const judged = judgedBy(policy.policySet, asked);
   const about = { ...session.told.detail(judged), ...originDetail(deps.origin), ...clientDetail(client) };
@@ -237,6 +232,11 @@ async function openSession(
   }
   session.opened(entered);
   return { ok: true };
+}
+
+/** A session is not held: nothing of its client was understood yet that somebody could be shown. */
+function mayBegin(policy: Pick<SessionPolicy, 'decide'>, { action, resource, context }: Question): Decision {
+  return withoutApproval(policy.decide(action, resource, context));
 }
 
 function originDetail({ door, peer, certificate, token, caller }: SessionOrigin): LedgerEvent['detail'] {

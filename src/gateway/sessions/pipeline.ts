@@ -1,5 +1,9 @@
 import type { Denial, Judged, LedgerEvent, Operation, OutcomeStatus, ReachedLimit } from '../../model/index.ts';
 import type { Clock, Log } from '../../std/index.ts';
+import type { HoldEndReason } from '../approvals/approvals.ts';
+import type { Hold } from '../approvals/hold.ts';
+import type { HoldingDeps, HoldRefused } from '../approvals/pipeline-holds.ts';
+import type { Held } from '../approvals/subject.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import type { Recorder } from '../recording/recorder.ts';
 import type { SessionLedger } from '../recording/session-ledger.ts';
@@ -20,6 +24,19 @@ export interface Pipeline {
    * again with what that resolves to, once, after which the answer is there at once, unless other limits apply by then.
    */
   admit(operations: readonly AdmittedOperation[], taken?: Taken): ReachedQuota | undefined | Promise<Taken>;
+  /** What `admit` was just answered with, where it has let them pass: for those that wait for something else now. */
+  admitted(operations: readonly AdmittedOperation[]): Taken;
+  /**
+   * Holds operations that policy wants an approval of: they begin together, or not at all. Asked once they would begin, right before they do; undefined:
+   * they may, and each such one has to begin before the next `flush`. A promise, which never rejects: they wait for people, or there is something new;
+   * then what is asked is to be judged anew, and `hold` called again with what the promise came to. The approval of another text, other values or other
+   * answers of policy is none: they are held again.
+   */
+  hold(held: Held, before?: Hold, more?: HoldOptions): HoldRefused | Promise<Hold> | undefined;
+  /** Takes back what is held, if anything is: `hold` then refuses it. */
+  endHold(why: HoldEndReason): void;
+  /** Something waits for people. */
+  readonly isHolding: boolean;
   /** Begins an operation that was allowed: it goes with the next `flush`. Whatever its member does, it has one outcome in the end. */
   begin(operation: Operation): Running;
   /** Notes that something was refused; its refusal must not be told before `after` is on disk. Goes with the next `flush`. */
@@ -45,6 +62,11 @@ export interface Pipeline {
   readonly isDelivered: boolean;
   /** Nothing goes either way any more. What runs ends as not known, what was never forwarded as skipped. */
   close(): void;
+}
+
+export interface HoldOptions {
+  /** It goes on with what has run by that approval, and was used for: of that, it is no further use. */
+  readonly continues: boolean;
 }
 
 export interface AdmittedOperation {
@@ -134,6 +156,8 @@ export interface PipelineDeps {
   readonly log: Log;
   readonly ledger: Omit<SessionLedger, 'append'>;
   readonly recorder: Recorder;
+  /** Undefined: nobody can be asked. */
+  readonly holding?: HoldingDeps | undefined;
   /** Of the whole session. */
   readonly told: ToldAttributes;
   readonly quotas: Pick<Quotas, 'take'>;

@@ -1,7 +1,10 @@
 import type { Duplex } from 'node:stream';
+import type { SpiffeId } from '@countersign/sdk/identity';
 import type { LedgerWriter } from '../../ledger/index.ts';
-import type { Clock, Log } from '../../std/index.ts';
+import type { Clock, Log, Random } from '../../std/index.ts';
 import type { Sealer } from '../../wire/seal/index.ts';
+import type { Approvals } from '../approvals/approvals.ts';
+import type { HoldingDeps } from '../approvals/pipeline-holds.ts';
 import type { MemoryBudget } from '../capacity/memory-budget.ts';
 import type { SessionRefusal } from '../protocol.ts';
 import type { ContentDigester } from '../recording/content-digest.ts';
@@ -12,7 +15,7 @@ import type { OpenTarget } from '../targets/open-targets.ts';
 import { type CurrentPolicies, createSessionPolicy } from './current-policies.ts';
 import { createGate, type SessionOrigin } from './gate.ts';
 import type { Quotas } from './quotas.ts';
-import { type RequestProofs, SessionEnd, type ToldCaller } from './session.ts';
+import { type RequestProofs, SessionEnd, type SessionPolicy, type ToldCaller } from './session.ts';
 import type { SessionHandle, Sessions } from './sessions.ts';
 import { factsOf, type Standings } from './standing.ts';
 
@@ -32,6 +35,11 @@ export interface SessionParts {
   readonly standings: Standings;
   readonly recorder: Recorder;
   readonly quotas: Quotas;
+  /** Undefined: nobody can be asked to approve of anything. */
+  readonly approvals: Approvals | undefined;
+  readonly random: Random;
+  /** SPIFFE ID of the gateway, once it is known. */
+  readonly own: () => SpiffeId | undefined;
   readonly budget: MemoryBudget;
   readonly sessions: Pick<Sessions, 'remove'>;
 }
@@ -42,7 +50,7 @@ export interface SessionParts {
  */
 export async function serveSession(
   parts: SessionParts,
-  { target }: OpenTarget,
+  { target, member }: Pick<OpenTarget, 'target' | 'member'>,
   admitted: { readonly handle: SessionHandle; readonly client: Duplex; readonly proofs?: RequestProofs | undefined },
 ): Promise<void> {
   const { clock, log, ledger, batch, durability, sealer, digester, recorder, quotas } = parts;
@@ -59,7 +67,9 @@ export async function serveSession(
   const policy = createSessionPolicy(parts.currentPolicies, identity, {
     ...{ standings: parts.standings, facts: factsOf(handle) },
   });
+  const drain = handle.drain.signal;
   const gate = createGate({
+    holding: holdingOf(parts, { handle, protocol: member.id, policy }),
     ...{ clock, policy, signal, end, recorder, quotas },
     holder: { identity: identity.uri, target: handle.target },
     activity: handle.activity,
@@ -73,7 +83,6 @@ export async function serveSession(
     }),
   });
   try {
-    const drain = handle.drain.signal;
     await target.serve({ id, identity, client, door, isAside, memory, policy, gate, signal, drain, proofs });
   } catch (error) {
     // A member that throws has a bug; one session is lost, not the gateway.
@@ -85,6 +94,27 @@ export async function serveSession(
     parts.sessions.remove(handle);
     log.info('gateway.session.closed', fields);
   }
+}
+
+/** What questions about its operations say of the session. */
+function holdingOf(
+  { approvals, random, own }: Pick<SessionParts, 'approvals' | 'random' | 'own'>,
+  of: { readonly handle: SessionHandle; readonly protocol: string; readonly policy: SessionPolicy },
+): HoldingDeps | undefined {
+  const gateway = own();
+  if (approvals === undefined || gateway === undefined) return undefined;
+  const { handle, protocol, policy } = of;
+  const { id, identity, caller, target } = handle;
+  const { pid, startTime = null } = caller?.process ?? {};
+  return {
+    ...{ approvals, random, protocol, policy, signal: handle.end.signal, drain: handle.drain.signal },
+    expiresMs: () => handle.expiresAtS * 1000,
+    session: {
+      ...{ trustDomain: gateway.trustDomain, gateway: gateway.uri, session: id, identity: identity.uri, target },
+      ...{ entry: caller?.entryId ?? null, node: caller?.nodeId ?? null },
+      instance: pid === undefined ? null : { pid, start: startTime },
+    },
+  };
 }
 
 function originOf({ door, address, serial, expiresAtS, caller, token }: SessionHandle): SessionOrigin {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { judgedBy, withoutApproval } from '../../model/index.ts';
 import { runPolicyTests } from '../cases.ts';
 import { parseObligations } from '../obligations/obligations.ts';
 import { writePermit } from '../recorded/write-permit.ts';
@@ -6,27 +7,37 @@ import { batch, noon, select, selectContext, shopSchema, table, web } from '../t
 import { approvalText } from './approval.ts';
 import { checkPolicies, formatProblem, loadPolicies } from './load.ts';
 
-// Goal: what needs an approval is refused until there are approvals, nothing lifts that, and everybody is told why.
+// Goal: what needs an approval is answered with the rules that it needs, nothing lifts that, and everybody is told why.
 
 const READ = 'permit(principal, action == Action::"shop:select", resource)';
 const load = (...texts: readonly string[]) => loadPolicies([{ name: 'p', text: texts.join('\n') }], shopSchema);
 
 describe('@approval', () => {
-  it('refuses with a reason of its own, and names the rules', () => {
+  it('is an obligation of the answer, beside the others, and names the rules', () => {
     const set = load(
       `@id("b") @approval("dba") ${READ};`,
       `@id("a") @approval("owner.of-shop") ${READ} when { context.hasWhere };`,
     );
-    expect(set.decide(select())).toEqual({
-      ...{ allow: false, reason: 'approval-needed', policies: ['a', 'b'], rules: ['dba', 'owner.of-shop'] },
+    const decision = set.decide(select());
+    expect(decision).toMatchObject({
+      ...{ allow: true, policies: ['a', 'b'], obligations: { approvals: ['dba', 'owner.of-shop'], record: 'digest' } },
     });
-    expect(approvalText(['dba'])).toBe('needs an approval by rule "dba"; approvals are not available yet');
+    expect(judgedBy(undefined, [{ question: select(), decision }]).approvals).toEqual(['dba', 'owner.of-shop']);
+    expect(approvalText(['dba'])).toBe('needs an approval by rule "dba"');
+  });
+
+  it('refuses where nobody can be asked', () => {
+    expect(withoutApproval(load(`@id("b") @approval("dba") ${READ};`).decide(select()))).toEqual({
+      ...{ allow: false, reason: 'approval-needed', policies: ['b'], rules: ['dba'] },
+    });
+    const plain = load(`@id("b") ${READ};`).decide(select());
+    expect(withoutApproval(plain)).toBe(plain);
   });
 
   it('is not lifted by a permit without one, and a forbid wins over it', () => {
     const held = `@id("held") @approval("dba") ${READ};`;
     const plain = `@id("plain") ${READ};`;
-    const needed = { allow: false, reason: 'approval-needed', policies: ['held'] };
+    const needed = { allow: true, policies: ['held', 'plain'], obligations: { approvals: ['dba'] } };
     expect(load(held, plain).decide(select())).toMatchObject(needed);
     expect(load(plain, held).decide(select())).toMatchObject(needed);
     const forbid = '@id("never") forbid(principal, action, resource);';
@@ -43,8 +54,8 @@ describe('@approval', () => {
       `${READ};`,
       `@approval("late") @expires("2026-11-22T11:00:00Z") ${READ};`,
     );
-    expect(set.decide(select()).allow).toBe(false);
-    expect(set.decide(select({ resource: table('orders') })).allow).toBe(true);
+    expect(set.decide(select())).toMatchObject({ obligations: { approvals: ['dba'] } });
+    expect(set.decide(select({ resource: table('orders') }))).not.toHaveProperty('obligations.approvals');
   });
 
   it.each(['', ' ', 'a b', 'a,b', '-a', 'a"b', 'a\n', 'é', 'x'.repeat(101)])('refuses the rule %j', (approval) => {
@@ -55,14 +66,18 @@ describe('@approval', () => {
     expect(() => parseObligations({ approval: 'dba' }, 'forbid')).toThrow(/obligations belong to permits/);
   });
 
-  it('is warned of at its place, and loads', () => {
-    const { compiled, problems } = checkPolicies(
-      [{ name: 'p', text: `@id("x")\n@approval("dba")\n${READ};` }],
-      shopSchema,
-    );
-    expect(compiled).toBeDefined();
-    expect(problems.map(formatProblem)).toEqual([
-      'p:2:1: warning: what permit "x" is about needs an approval by rule "dba"; approvals are not available yet, so it is refused (take @approval away, or leave the permit out until then)',
+  it('is warned of at its place where it is wanted of sessions, and loads', () => {
+    const problemsOf = (permit: string) => {
+      const { compiled, problems } = checkPolicies(
+        [{ name: 'p', text: `@id("x")\n@approval("dba")\n${permit};` }],
+        shopSchema,
+      );
+      expect(compiled).toBeDefined();
+      return problems.map(formatProblem);
+    };
+    expect(problemsOf('permit(principal, action == Action::"shop:update", resource)')).toEqual([]);
+    expect(problemsOf('permit(principal, action == Action::"shop:connect", resource)')).toEqual([
+      'p:2:1: warning: by permit "x" shop:connect needs an approval by rule "dba"; sessions are not held for one, so they are refused (name what is done in the session, in a permit of its own with @approval, and let this one go without)',
     ]);
   });
 });
@@ -72,7 +87,7 @@ describe('who asks about it', () => {
   const access = (principal = web) =>
     set.whoCan({ action: 'shop:select', resource: table('users'), identities: [principal] }).identities[0]?.access;
 
-  it('hears that it refuses where it applies', () => {
+  it('hears that nothing runs without it where it applies', () => {
     expect(access()).toMatchObject({
       verdict: 'sometimes',
       permits: [
@@ -82,7 +97,9 @@ describe('who asks about it', () => {
     });
     const always = load(`@approval("dba") ${READ};`, `${READ};`);
     const asked = { action: 'shop:select', resource: table('users'), identities: [batch] };
-    expect(always.whoCan(asked).identities[0]?.access.verdict).toBe('never');
+    expect(always.whoCan(asked).identities[0]?.access.verdict).toBe('sometimes');
+    const only = load(`@approval("dba") ${READ};`);
+    expect(only.whoCan(asked).identities[0]?.access.verdict).toBe('sometimes');
   });
 
   it('can expect it in a test case', () => {
@@ -92,13 +109,15 @@ describe('who asks about it', () => {
       action: 'shop:select',
       resource: { table: 'shop/app/public/users', attributes: { rows: 5 } },
       context: selectContext,
-      expect: 'deny' as const,
-      reason: 'approval-needed' as const,
+      expect: 'hold' as const,
       approvals: ['dba'],
-      policies: ['held'],
+      policies: ['held', 'plain'],
     };
     const at = { schema: shopSchema, nowMs: noon };
     expect(runPolicyTests([one], set, at)[0]?.differences).toEqual([]);
+    expect(runPolicyTests([{ ...one, expect: 'allow' }], set, at)[0]?.differences).toEqual([
+      'answer: expected "allow", got "hold"',
+    ]);
     expect(runPolicyTests([{ ...one, approvals: ['ops'] }], set, at)[0]?.differences).toEqual([
       'approvals: expected ["ops"], got ["dba"]',
     ]);
@@ -110,6 +129,6 @@ describe('who asks about it', () => {
     expect(demands).toMatchObject({ approval: 'dba', policies: ['held'] });
     const text = writePermit({ id: 'new', demands, principal: web, actions: ['shop:select'], resource });
     expect(text).toContain('@approval("dba")\n');
-    expect(load(text).decide(select())).toMatchObject({ reason: 'approval-needed' });
+    expect(load(text).decide(select())).toMatchObject({ obligations: { approvals: ['dba'] } });
   });
 });

@@ -224,7 +224,9 @@ function compileAll(
     const summary = { id, effect: json.effect, position, description, reason, expiresMs, text: text.text };
     try {
       compiled.push(compilePolicy({ json, obligations, summary }, schema));
-      if (obligations.approval !== undefined) problems.push(approvalWarning(summary, obligations.approval));
+      const { approval: rule } = obligations;
+      const held = rule === undefined ? [] : sessionsIn(compiled.at(-1)?.actions ?? [], schema);
+      if (rule !== undefined && held.length > 0) problems.push(approvalWarning(summary, { rule, actions: held }));
     } catch (error) {
       if (error instanceof AnnotationError) problems.push(misapplied(summary, error));
       else if (error instanceof UnsupportedError)
@@ -233,6 +235,12 @@ function compileAll(
     }
   }
   return compiled;
+}
+
+/** Those of the actions by which sessions begin. */
+function sessionsIn(actions: readonly string[], schema: PolicySchema): readonly string[] {
+  const sessions = new Set(Array.from(schema.actions.values(), ({ session }) => session));
+  return actions.filter((action) => sessions.has(action)).sort();
 }
 
 /** An annotation that says something, and not on this policy. */

@@ -94,7 +94,17 @@ export function joinObligations(permits: readonly ObligingPermit[], resource: En
   const limits = leastLimits(permits.map(({ obligations }) => obligations.limits));
   const joined: Obligations = { masks: Array.from(masks.values()), limits, record: isFull ? 'full' : 'digest' };
   const quotas = permits.flatMap(quotasOf);
-  return quotas.length === 0 ? joined : { ...joined, quotas };
+  const approvals = rulesOf(permits);
+  return {
+    ...joined,
+    ...(quotas.length === 0 ? {} : { quotas }),
+    ...(approvals.length === 0 ? {} : { approvals }),
+  };
+}
+
+/** Whatever else permits it. */
+function rulesOf(permits: readonly ObligingPermit[]): readonly string[] {
+  return Array.from(new Set(permits.flatMap(({ obligations }) => obligations.approval ?? []))).sort();
 }
 
 function maskOf(path: readonly string[], kind: MaskKind, isDerived: boolean): FieldMask {

@@ -150,6 +150,8 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
   };
   const permits: AccessPolicy[] = [];
   const forbids: AccessPolicy[] = [];
+  /** Those that take in the whole part; the others are there for what they want of it, and alone are said with a part of their own. */
+  const granting: AccessPolicy[] = [];
   for (const policy of facts.policies) {
     const { expiresMs } = policy.summary;
     if (!policy.actions.includes(action) || (expiresMs !== undefined && !isBefore(question.timeMs, expiresMs)))
@@ -158,7 +160,7 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
     const what = reachOf(policy.resource, resource, resourceFacts(facts, action));
     if (who === 'none' || what === 'none') continue;
     const isPartly = question.whole !== undefined && (question.whole === 'principal' ? who : what) === 'some';
-    // But for one that wants an approval: it refuses where it applies.
+    // But for one that wants an approval: where it applies, nothing runs without.
     if (isPermit(policy) && isPartly && policy.obligations.approval === undefined) continue;
     const rest = restOf(policy, known);
     if (rest === undefined) continue;
@@ -166,19 +168,34 @@ function accessOf(facts: AccessFacts, question: PartialQuestion): Access {
       ...(who === 'some' ? [printScope('principal', policy.json.principal)] : []),
       ...(what === 'some' ? [printScope('resource', policy.json.resource)] : []),
     ];
-    (isPermit(policy) ? permits : forbids).push({
+    const told = {
       ...{ policy: policy.summary.id, within, when: rest.map(({ kind, body }) => `${kind} ${printExpression(body)}`) },
       ...obligationsOf(policy, resource, column?.name),
-    });
+    };
+    (isPermit(policy) ? permits : forbids).push(told);
+    if (isPermit(policy) && !isPartly) granting.push(told);
   }
-  return { verdict: verdictOf(permits, forbids), permits, forbids };
+  const held = permits.filter(({ approval }) => approval !== undefined);
+  // A session can't be held: what would have to be is refused.
+  const isSession = Array.from(facts.schema.actions.values()).some(({ session }) => session === action);
+  const verdict = isSession
+    ? verdictOf(without(granting, held), [...forbids, ...held], [])
+    : verdictOf(granting, forbids, held);
+  return { verdict, permits: granting.length === 0 ? [] : permits, forbids };
 }
 
-function verdictOf(permits: readonly AccessPolicy[], forbids: readonly AccessPolicy[]): Access['verdict'] {
-  const held = permits.filter(({ approval }) => approval !== undefined);
-  const refusing = [...forbids, ...held];
-  if (permits.length === held.length || refusing.some(isCertain)) return 'never';
-  return refusing.length === 0 && permits.some(isCertain) ? 'always' : 'sometimes';
+/** `held`: what runs only once it is approved. */
+function verdictOf(
+  granting: readonly AccessPolicy[],
+  refusing: readonly AccessPolicy[],
+  held: readonly AccessPolicy[],
+): Access['verdict'] {
+  if (granting.length === 0 || refusing.some(isCertain)) return 'never';
+  return refusing.length === 0 && held.length === 0 && granting.some(isCertain) ? 'always' : 'sometimes';
+}
+
+function without<T>(all: readonly T[], some: readonly T[]): readonly T[] {
+  return all.filter((one) => !some.includes(one));
 }
 
 function isCertain({ within, when }: AccessPolicy): boolean {

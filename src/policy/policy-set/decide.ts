@@ -90,19 +90,10 @@ function judge(candidates: readonly CompiledPolicy[], environment: Environment, 
   }
   if (forbids.length > 0) return { allow: false, reason: 'forbidden', policies: idsOf(forbids) };
   if (failedForbids.length > 0) return { allow: false, reason: 'policy-error', policies: idsOf(failedForbids) };
-  if (permits.length > 0) {
-    const held = permits.filter(({ obligations }) => obligations.approval !== undefined);
-    if (held.length > 0) return approvalNeeded(held);
+  if (permits.length > 0)
     return { allow: true, policies: idsOf(permits), obligations: joinObligations(permits, resource) };
-  }
   if (failedPermits.length > 0) return { allow: false, reason: 'policy-error', policies: idsOf(failedPermits) };
   return NO_PERMIT;
-}
-
-/** Whatever else permits it: the stricter wins. */
-function approvalNeeded(permits: readonly CompiledPolicy[]): Decision {
-  const rules = new Set(permits.flatMap(({ obligations }) => obligations.approval ?? []));
-  return { allow: false, reason: 'approval-needed', policies: idsOf(permits), rules: Array.from(rules).sort() };
 }
 
 function byId(a: CompiledPolicy, b: CompiledPolicy): number {

@@ -3,8 +3,9 @@ import { type FieldMask, type LedgerValue, type Limits, noObligations, type Obli
 type Recorded = { readonly [name: string]: LedgerValue };
 
 /** What permits demand, as it stands in the ledger; nothing is said of what is not demanded. */
-export function formatObligations({ masks, limits, record }: Obligations): Recorded {
+export function formatObligations({ approvals, masks, limits, record }: Obligations): Recorded {
   return {
+    ...(approvals === undefined ? {} : { approvals: [...approvals] }),
     ...(Object.keys(limits).length === 0 ? {} : { limits: { ...limits } }),
     ...(masks.length === 0 ? {} : { derived: derivedIn(masks) }),
     ...(masks.length === 0 ? {} : { masks: masks.map(({ kind, path }) => ({ kind, path: [...path] })) }),
@@ -13,12 +14,13 @@ export function formatObligations({ masks, limits, record }: Obligations): Recor
 }
 
 /** Reads what {@link formatObligations} makes. */
-export function parseObligations({ derived, limits, masks, record }: Recorded): Obligations {
+export function parseObligations({ approvals, derived, limits, masks, record }: Recorded): Obligations {
   const places = new Set(Array.isArray(derived) ? derived : []);
   return {
     masks: Array.isArray(masks) ? masks.flatMap((mask, at) => parseMask(mask, places.has(at))) : noObligations.masks,
     limits: isRecord(limits) ? parseLimits(limits) : noObligations.limits,
     record: record === 'full' ? 'full' : 'digest',
+    ...(Array.isArray(approvals) ? { approvals: approvals.map(String) } : {}),
   };
 }
 

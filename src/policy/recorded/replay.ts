@@ -1,4 +1,5 @@
 import { passes } from '../../model/index.ts';
+import { approvalText } from '../loading/approval.ts';
 import { fieldText } from '../schema/fields.ts';
 import type { CompiledPolicies } from '../types.ts';
 import {
@@ -98,8 +99,9 @@ function idsOf(asked: readonly RecordedAsked[]): readonly string[] {
 /** One line for each thing that is demanded of an operation on a resource. */
 function wordsOf({ question: { resource }, decision, isDerivedUntold }: RecordedAsked): string[] {
   if (!decision.allow) return [];
-  const { masks, limits, record } = decision.obligations;
+  const { approvals = [], masks, limits, record } = decision.obligations;
   return [
+    ...approvals.map((rule) => `${resource.id} ${approvalText([rule])}`),
     ...masks.map(({ path, kind, derived }) => {
       const mask = `${resource.id} masks ${fieldText({ path, hasWildcard: true })}:${kind}`;
       return derived === undefined || isDerivedUntold ? mask : `${mask}, NULL inside of expressions`;

@@ -237,17 +237,20 @@ function hasOf(path: readonly string[]): string {
 
 /** An annotation is about all masks of its permit, so each kind has one. */
 function demandsOf({ last, action, resource }: Use, schema: PolicySchema): readonly Omit<Demands, 'policies'>[] {
-  const { masks, limits, record } = last.decision.allow ? last.decision.obligations : noObligations;
+  const { approvals = [], masks, limits, record } = last.decision.allow ? last.decision.obligations : noObligations;
   // On one resource alone, so without what of a path its name says.
   const lead = schema.entityTypes.get(resource.type)?.fields?.within.length ?? 0;
   const kinds = new Set(masks.map(({ derived }) => derived));
-  return [...(kinds.size === 0 ? [undefined] : kinds)].map((derived) => ({
+  const all = [...(kinds.size === 0 ? [undefined] : kinds)].map((derived) => ({
     masks: masks
       .filter((mask) => mask.derived === derived)
       .map(({ path, kind }) => ({ path: path.slice(lead), hasWildcard: path.includes(ANY), kind })),
     limits: limitsWith(limits, limitWords(schema, [action])),
-    ...{ derived, approval: undefined, record },
+    ...{ derived, approval: approvals[0], record },
   }));
+  const [first] = all;
+  // So has each rule: what several permits want is wanted together.
+  return first === undefined ? all : [...all, ...approvals.slice(1).map((approval) => ({ ...first, approval }))];
 }
 
 /** In comments of no more than 80 columns. */

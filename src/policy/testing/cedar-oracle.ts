@@ -2,7 +2,7 @@ import * as cedar from '@cedar-policy/cedar-wasm/nodejs';
 import type { AttributeValue, Decision, DecisionRequest, EntityRef } from '../../model/index.ts';
 import type { CompiledPolicies } from '../types.ts';
 
-/** What Cedar itself answers, put in our words: the two stricter rules (a forbid that fails denies, and so does a permit that wants an approval) are applied here to Cedar's parts. */
+/** What Cedar itself answers, put in our words: the stricter rule (a forbid that fails denies) is applied here to Cedar's parts. */
 export function cedarDecides(
   request: DecisionRequest,
   policies: CompiledPolicies,
@@ -24,8 +24,6 @@ export function cedarDecides(
   if (answer.response.decision === 'deny' && reason.length > 0)
     return { allow: false, reason: 'forbidden', policies: reason.sort() };
   if (failedForbids.length > 0) return { allow: false, reason: 'policy-error', policies: failedForbids };
-  const held = reason.filter((id) => policies.policies.some((one) => one.id === id && one.text.includes('@approval(')));
-  if (held.length > 0) return { allow: false, reason: 'approval-needed', policies: held.sort() };
   if (answer.response.decision === 'allow') return { allow: true, policies: reason.sort() };
   if (failedPermits.length > 0) return { allow: false, reason: 'policy-error', policies: failedPermits };
   return { allow: false, reason: 'no-permit', policies: [] };

@@ -95,6 +95,7 @@ function wordingOf(entry: LedgerEntry): Wording {
       return entry.operation === '' && entry.detail['door'] !== undefined
         ? { ...sessionWording(entry, [1, 'Logon'], OUTCOME.failure), severity: SEVERITY.medium }
         : { ...callWording(entry, OUTCOME.failure), severity: SEVERITY.medium };
+    case 'hold':
     case 'intent':
       return callWording(entry, OUTCOME.unknown);
     case 'outcome':

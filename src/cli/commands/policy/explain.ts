@@ -173,8 +173,9 @@ function formatExplanation({ decision, policies }: Explanation, { action, resour
       ? `allowed by ${decision.policies.join(', ')}`
       : `denied (${decision.reason})${decision.policies.length > 0 ? ` by ${decision.policies.join(', ')}` : ''}`,
   ];
-  if ('rules' in decision) lines.push(`  ${approvalText(decision.rules)}`);
   if (decision.allow) {
+    const { approvals } = decision.obligations;
+    if (approvals !== undefined) lines.push(`  it is held: it ${approvalText(approvals)}`);
     for (const { path, kind } of decision.obligations.masks)
       lines.push(`  mask ${fieldWithin(policySchema, resource, path)}: ${kind}`);
     for (const limit of limitsWith(decision.obligations.limits, limitWords(policySchema, [action])))

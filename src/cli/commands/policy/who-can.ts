@@ -203,7 +203,7 @@ function nobodyCan(
   { isRefused, isApart }: { readonly isRefused: boolean; readonly isApart: boolean },
 ): string {
   if (isRefused && identities.every(({ access }) => access.forbids.length === 0))
-    return 'Nobody can: what permits allow needs an approval, and approvals are not available yet.';
+    return 'Nobody can: what permits allow needs an approval, and sessions are not held for one.';
   if (isRefused) return 'Nobody can: forbids refuse what permits allow.';
   if (isApart) return 'Nobody can: those who hold a permit can not connect.';
   const forbids = new Set(identities.flatMap(({ access }) => access.forbids.map(({ policy }) => policy)));

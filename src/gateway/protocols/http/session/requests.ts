@@ -1,4 +1,4 @@
-import { judgedBy, type ReachedLimit } from '../../../../model/index.ts';
+import { judgedBy, type ReachedLimit, withoutApproval } from '../../../../model/index.ts';
 import {
   createRequestReader,
   encodeChunk,
@@ -198,8 +198,9 @@ export class Requests {
     const { head, meaning } = exchange;
     if (meaning === undefined) throw new Error('a request that was not understood is not decided');
     exchange.phase = 'deciding';
-    const { decision, judged } = conversation.target.verdicts.judge(session.policy, meaning);
-    exchange.judged = judged;
+    const verdict = conversation.target.verdicts.judge(session.policy, meaning);
+    const decision = withoutApproval(verdict.decision);
+    exchange.judged = verdict.judged;
     if (!decision.allow) {
       const shown = meaning.shape.slice(meaning.shape.indexOf(' ') + 1);
       const what = { action: meaning.action, what: `${head.method} ${shown}` };

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../../std/index.ts';
-import type { TransactionStatus } from '../../../../wire/postgres/index.ts';
+import type { ErrorText, TransactionStatus } from '../../../../wire/postgres/index.ts';
 import {
   applySessionEffects,
   bytesOfFacts,
@@ -35,6 +35,18 @@ export interface ConversationDeps {
   catalog(): Catalog | undefined;
   /** See `CatalogSource.isOutdated`. */
   isOutdated(): boolean;
+}
+
+/** What the session does for the direction from client to target. */
+export interface RequestsPort {
+  /** Ends the session with that error to the client. */
+  fail(error: ErrorText): void;
+  /** Does something later, on behalf of this session: what it throws costs this session only. */
+  guard(act: () => void): void;
+  /** Takes a new catalog snapshot; `pump` is called again when it is there (or could not be had). */
+  refreshCatalog(): void;
+  /** The client has said goodbye. */
+  terminated(): void;
 }
 
 /** A message that has to be looked at as a whole: bound values, a row with masked cells. Other rows and COPY data pass in pieces. */

@@ -74,6 +74,7 @@ beforeEach(() => {
     },
     refreshCatalog: () => snapshot.promise,
     cancelUpstream: async () => {},
+    onCancel() {},
     async endUpstream() {
       cancelled++;
       await told;

@@ -107,6 +107,11 @@ export class Forwarding {
     );
   }
 
+  /** See `Pipeline.admitted`. */
+  admitted(statements: readonly Run[]): Taken {
+    return this.#pipeline.admitted(statements.map(({ plan, statements: times }) => ({ judged: plan.judged, times })));
+  }
+
   /** Forwards the message as it is, or that one in its place, and expects that reply. */
   keep(reply: Reply, message?: Buffer): void {
     this.#session.replies.push(reply);

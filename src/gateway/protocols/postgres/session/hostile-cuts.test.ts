@@ -119,6 +119,7 @@ function session(client: MemoryStream, target: MemoryStream): Promise<void> {
     },
     refreshCatalog: async () => {},
     cancelUpstream: async () => {},
+    onCancel() {},
     endUpstream: async () => {},
   });
 }

@@ -121,9 +121,10 @@ async function runSession(
     const cancelUntil = (signal: AbortSignal) => cancelUpstream({ ...deps, config }, upstream, signal);
     const cancel = () => cancelUntil(session.signal);
     const keyBytes = start.minor >= 2 ? KEY_BYTES : KEY_BYTES_3_0;
-    key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, () =>
-      cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error })),
-    );
+    let cancelHeld = () => false;
+    key = keys.mint({ identity: session.identity, processId: upstream.processId, keyBytes }, async () => {
+      if (!cancelHeld()) await cancel().catch((error) => deps.log.warn('gateway.postgres.cancel_failed', { error }));
+    });
     await serve({
       session,
       upstream,
@@ -142,6 +143,9 @@ async function runSession(
       },
       refreshCatalog: () => catalogs.refresh(session.signal),
       cancelUpstream: cancel,
+      onCancel(held) {
+        cancelHeld = held;
+      },
       async endUpstream() {
         const time = timeoutSignal(deps.clock, HELD_MS_MAX);
         await cancelUntil(time.signal).finally(() => time.cancel());

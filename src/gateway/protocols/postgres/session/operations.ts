@@ -34,11 +34,11 @@ function contentOf({ judged, record }: StatementPlan, { text, parameters, format
 
 /** What the ledger is told of a statement that is refused. */
 export function denialOf(refusal: Refusal, text: string): Denial {
-  const { reason, sqlstate, policies, limit } = refusal;
+  const { reason, sqlstate, policies, limit, held } = refusal;
   const last = refusal.statements.at(-1);
   const action = last === undefined ? ACTION_UNKNOWN : actionOf(last);
   return {
-    ...{ action, reason, code: sqlstate, policies, limit },
+    ...{ action, reason, code: sqlstate, policies, limit, held },
     judged: last?.judged ?? unasked,
     shape: last?.fingerprint,
     content: text === '' || refusal.statements.some(isAdministration) ? undefined : { text, values: [], formats: TEXT },

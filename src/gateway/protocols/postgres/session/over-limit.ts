@@ -2,7 +2,7 @@
 import type { Limits, ReachedLimit } from '../../../../model/index.ts';
 import type { ErrorText } from '../../../../wire/postgres/index.ts';
 import type { ReachedQuota } from '../../../sessions/quotas.ts';
-import type { Refusal, StatementPlan } from '../sql/index.ts';
+import type { Refusal, Run, StatementPlan } from '../sql/index.ts';
 import type { Execution } from './replies.ts';
 
 /** The error that stands in place of the rest of an answer. */
@@ -26,10 +26,11 @@ export function quotaRefusal(reached: ReachedQuota, statements: readonly Stateme
   };
 }
 
-/** Refuses a statement that is itself larger than policy allows; undefined: it is not. */
-export function sizeRefusal(bytes: number, plan: StatementPlan): Refusal | undefined {
-  const { bytesIn } = plan.judged.limits;
-  if (bytesIn === undefined || bytes <= bytesIn) return undefined;
+/** Refuses statements whose message is larger than policy allows one of them; undefined: it is not. */
+export function sizeRefusal(bytes: number, runs: readonly Run[]): Refusal | undefined {
+  const { plan } = runs.find(({ plan: { judged } }) => bytes > (judged.limits.bytesIn ?? Infinity)) ?? {};
+  const bytesIn = plan?.judged.limits.bytesIn;
+  if (plan === undefined || bytesIn === undefined) return undefined;
   const { sqlstate, message, hint } = OVER.bytesIn;
   return {
     ...OVER_LIMIT,

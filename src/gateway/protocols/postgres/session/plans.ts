@@ -3,6 +3,7 @@
 import { unservedEncoding } from '../refusal.ts';
 import {
   areSameNames,
+  type BoundValue,
   encodingHint,
   type Forward,
   type Plan,
@@ -11,7 +12,7 @@ import {
   type Withholding,
 } from '../sql/index.ts';
 import type { Conversation } from './conversation.ts';
-import type { PlanStamp, Prepared } from './replies.ts';
+import type { PlanStamp, Portal, Prepared } from './replies.ts';
 import { MASKED_IN_UTF8, OTHER_MASKS, refusalOf } from './request-refusals.ts';
 
 /** What errors about a whole plan may tell. */
@@ -63,4 +64,13 @@ export function servedInEncoding(plan: Plan, { encoding, deps }: Conversation): 
   const isMasking = plan.statements.some((statement) => statement.isMasking);
   if (encoding.coding.isUtf8 || !isMasking || plan.statements.every(setsEncoding)) return plan;
   return { ...refusalOf('42501', 'masked-column-use', MASKED_IN_UTF8), hint: encodingHint };
+}
+
+/** What is bound to its parameters, for statements that are judged by it. */
+export function valuesBoundTo({ prepared, parameters, formats, read }: Portal): readonly BoundValue[] {
+  return parameters.map((value, i) => ({
+    type: prepared.parameterTypes[i] ?? 0,
+    isBinary: (formats.length === 1 ? formats[0] : formats[i]) === 1,
+    text: value && read(value),
+  }));
 }

@@ -41,6 +41,8 @@ export interface Portal {
   readonly searchPath: SearchPath;
   /** An Execute of it has been answered: what its statement does is done, even if rows are left. */
   hasRun: boolean;
+  /** It was begun by an approval. */
+  isHeld: boolean;
   /** A Describe of this portal was sent, so its row layout comes before its rows. */
   described: boolean;
   fields: readonly RowField[] | undefined;

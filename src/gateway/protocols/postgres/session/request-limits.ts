@@ -12,3 +12,5 @@ export const statementsBytesMax = 16 * 1024 * 1024;
 export const portalsMax = 1_000;
 /** As much again may come with one more message. */
 export const portalsBytesMax = 64 * 1024 * 1024;
+/** Read behind an operation that waits for people. */
+export const behindBytesMax = 64 * 1024;

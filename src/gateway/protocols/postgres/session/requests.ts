@@ -1,7 +1,6 @@
 // Long because every message type works on the same few fields of this direction.
 import {
   type DecodeText,
-  type ErrorText,
   encodeParse,
   encodeQuery,
   Framer,
@@ -32,16 +31,18 @@ import {
   sessionNamesMax,
   statementOfCall,
 } from '../sql/index.ts';
-import { type Conversation, messageBytesMax } from './conversation.ts';
+import { type Conversation, messageBytesMax, type RequestsPort } from './conversation.ts';
 import { CopyIn } from './copy-in.ts';
 import { areSameMeanings, factsWithPortals, mayReadCursor, meaningsOf } from './cursors.ts';
 import { type UnreadableProblem, UnreadableText } from './encoding-in-force.ts';
 import { Forwarding } from './forwarding.ts';
 import { takeGuarded } from './guarded.ts';
+import { Holding, type SaidStatement, saidIn, saidOf } from './holds/holding.ts';
 import { sizeRefusal } from './over-limit.ts';
-import { isRefreshable, sameStamp, sentAs, servedInEncoding, textSent, withholdingOf } from './plans.ts';
+import { isRefreshable, sameStamp, sentAs, servedInEncoding, textSent, valuesBoundTo, withholdingOf } from './plans.ts';
 import { expectReply, type PlanStamp, type Portal, type Prepared, type Reply } from './replies.ts';
 import {
+  behindBytesMax,
   longTriesMax,
   portalsBytesMax,
   portalsMax,
@@ -64,18 +65,6 @@ import {
   VALUES_TOO_LONG,
 } from './request-refusals.ts';
 
-/** What the session does for this direction. */
-export interface RequestsPort {
-  /** Ends the session with that error to the client. */
-  fail(error: ErrorText): void;
-  /** Does something later, on behalf of this session: what it throws costs this session only. */
-  guard(act: () => void): void;
-  /** Takes a new catalog snapshot; `pump` is called again when it is there (or could not be had). */
-  refreshCatalog(): void;
-  /** The client has said goodbye. */
-  terminated(): void;
-}
-
 /**
  * Client to target: reads each message, judges it, and hands it on. Messages that can't be judged yet (a name in flight, a catalog on its
  * way, COPY about to begin) wait, and all behind them.
@@ -97,6 +86,7 @@ export class Requests {
   #longTries = 0;
   /** What was taken for it from limits that others count as well. */
   #taken: Taken | undefined;
+  readonly #holding: Holding;
   /** Something outside of both streams is awaited: a catalog snapshot, a sync of the ledger, a cancellation. */
   #waits = 0;
   #over = false;
@@ -119,6 +109,7 @@ export class Requests {
     const forwarding = new Forwarding(session, { pipeline: deps.pipeline, framer });
     this.#forwarding = forwarding;
     this.#copy = new CopyIn(session, { framer, forwarding });
+    this.#holding = new Holding(session, deps.pipeline);
   }
 
   push(chunk: Buffer): void {
@@ -148,6 +139,11 @@ export class Requests {
   stop(): void {
     this.#over = true;
     this.#leaving = false;
+  }
+
+  /** Little enough waits behind what is held for people: it is read on, so that it is seen when the client goes. */
+  get readsOn(): boolean {
+    return this.#pipeline.isHolding && this.#framer.bufferedBytes < behindBytesMax;
   }
 
   /** True while there are messages that have to wait: the client should not send more. */
@@ -187,6 +183,7 @@ export class Requests {
         this.#long = undefined;
         this.#longTries = 0;
         this.#taken = undefined;
+        this.#holding.next();
       }
     } catch (error) {
       if (!(error instanceof PostgresWireError)) throw error;
@@ -283,28 +280,31 @@ export class Requests {
     const plan = this.#plan(text, 'simple');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#denyQuery(plan, text);
-    const over = this.#overLimit(runsOf(plan.statements), text);
+    const over = this.#mayNot(runsOf(plan.statements), text, saidIn(textSent(plan, text)));
     if (over !== undefined) return over;
     this.#forwarding.record(this.#queryReply(plan, text), plan.rewritten && encodeQuery(plan.rewritten.sql));
     return true;
   }
 
   /**
-   * Whether statements that policy allows are over a limit, for the size of their message or for how many there were before: then the message is
-   * dealt with by their denial; false where who counts has to be waited for. Undefined: they may begin.
+   * Whether statements that policy allows are over a limit, for the size of their message or for how many there were before, or not approved: then the
+   * message is dealt with by their denial; false where who counts, or approves, has to be waited for. Undefined: they may begin.
    */
-  #overLimit(runs: readonly Run[], text: string, boundBytes = 0): boolean | undefined {
+  #mayNot(runs: readonly Run[], text: string, said: SaidStatement): boolean | undefined {
     const kind = this.#framer.type === Frontend.execute ? 'execute' : 'query';
-    for (const { plan } of runs) {
-      const refusal = sizeRefusal(this.#framer.messageBytes + boundBytes, plan);
-      if (refusal !== undefined) return this.#forwarding.deny(kind, refusal, text);
-    }
+    const refusal = sizeRefusal(this.#framer.messageBytes + (said.boundBytes ?? 0), runs);
+    if (refusal !== undefined) return this.#forwarding.deny(kind, refusal, text);
     const over = this.#forwarding.admit(runs, this.#taken);
     if (over instanceof Promise)
       return this.#await(over, (taken) => {
         this.#taken = taken;
       });
-    return over && this.#forwarding.deny(kind, over, text);
+    if (over !== undefined) return this.#forwarding.deny(kind, over, text);
+    const held = this.#holding.ask(runs, said);
+    if (!(held instanceof Promise)) return held && this.#forwarding.deny(kind, held, text);
+    this.#taken = this.#forwarding.admitted(runs);
+    if (kind === 'execute') this.#forwarding.hurry();
+    return this.#await(held, () => {});
   }
 
   /** Holds everything back until that is there. */
@@ -338,7 +338,7 @@ export class Requests {
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse' || plan.statements.some(({ copy }) => copy !== undefined))
       return this.#forwarding.deny('query', refusal, text);
-    const over = this.#overLimit(runsOf(plan.statements), text);
+    const over = this.#mayNot(runsOf(plan.statements), text, saidIn(textSent(plan, before)));
     if (over !== undefined) return over;
     this.#forwarding.recordBefore(this.#queryReply(plan, before, refusal), textSent(plan, before), { refusal, text });
     return true;
@@ -354,11 +354,10 @@ export class Requests {
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('query', plan, text);
-    const over = this.#overLimit(runsOf(plan.statements), text);
+    const said = { text, parameters: message.arguments, formats: message.formats };
+    const over = this.#mayNot(runsOf(plan.statements), text, said);
     if (over !== undefined) return over;
-    const operations = plan.statements.map((one) =>
-      this.#forwarding.begin(one, { text, parameters: message.arguments, formats: message.formats }),
-    );
+    const operations = plan.statements.map((one) => this.#forwarding.begin(one, said));
     this.#forwarding.record(expectReply('function-call', { operations, withhold: withholdingOf(plan) }));
     return true;
   }
@@ -427,6 +426,7 @@ export class Requests {
       bytesOut: 0,
       searchPath: this.#session.facts.searchPath,
       hasRun: false,
+      isHeld: false,
       meanings,
       // A copy: the values are parts of a chunk that would live as long as the portal.
       parameters: keepsParameters ? message.parameters.map((value) => value && Buffer.from(value)) : [],
@@ -467,23 +467,25 @@ export class Requests {
 
   /** One declared in SQL: none has masked columns. */
   #describeCursor(name: string): boolean {
-    if (!this.#session.facts.cursors.has(name))
-      return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+    if (!this.#session.facts.cursors.has(name)) return this.#noPortal(name);
     this.#forwarding.keep(expectReply('describe-portal'));
     return true;
   }
 
+  #noPortal(name: string): true {
+    return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+  }
+
   /** As FETCH of it would be. */
   #executeCursor(name: string): boolean {
-    if (!this.#session.facts.cursors.has(name))
-      return this.#forwarding.failStep('34000', `portal "${name}" does not exist`);
+    if (!this.#session.facts.cursors.has(name)) return this.#noPortal(name);
     const text = `FETCH FROM "${name.replaceAll('"', '""')}"`;
     const plan = this.#plan(text, 'parse');
     if (plan === 'wait') return false;
     if (plan.verdict === 'refuse') return this.#forwarding.deny('execute', plan, text);
-    const over = this.#overLimit(runsOf(plan.statements), text);
+    const over = this.#mayNot(runsOf(plan.statements), text, saidIn(text));
     if (over !== undefined) return over;
-    const operations = plan.statements.map((one) => this.#forwarding.begin(one, { text, parameters: [] }));
+    const operations = plan.statements.map((one) => this.#forwarding.begin(one, saidIn(text)));
     this.#forwarding.record(expectReply('execute', { operations, withhold: withholdingOf(plan) }));
     return true;
   }
@@ -520,16 +522,18 @@ export class Requests {
       this.#forwarding.keep(expectReply('execute', { portal, withhold }));
       return true;
     }
-    const over = this.#overLimit([{ plan: statement, statements: 1 }], prepared.text, portal.boundBytes);
+    const said = saidOf(portal);
+    // Whether the one before it has run is yet to be seen: then no approval is needed but that one's.
+    if (portal.isHeld && !portal.hasRun && this.#session.replies.length > 0) return this.#hold();
+    const over = this.#mayNot([{ plan: statement, statements: 1 }], prepared.text, said);
     if (over !== undefined) return over;
     // Rows are only masked by the very description that the target gives of this portal; without one, ask for it first.
     if (statement.masks !== undefined && !portal.described) {
       portal.described = true;
       this.#forwarding.describe(name, expectReply('describe-portal', { portal, own: true, withhold }));
     }
-    const operation = this.#forwarding.begin(statement, {
-      ...{ text: prepared.sent, parameters: portal.parameters, formats: portal.formats, boundBytes: portal.boundBytes },
-    });
+    const operation = this.#forwarding.begin(statement, said);
+    portal.isHeld ||= statement.judged.approvals.length > 0;
     const barrier = this.#isBarrier(statement);
     this.#forwarding.record(expectReply('execute', { portal, operations: [operation], withhold, barrier }));
     if (barrier) this.#forwarding.hurry();
@@ -548,14 +552,10 @@ export class Requests {
   }
 
   /** The portal's plan, made again with what is bound to it when only that tells what the statement does. */
-  #planBound({ prepared, parameters, formats, read }: Portal, facts: SessionFacts): Plan | 'wait' {
+  #planBound(portal: Portal, facts: SessionFacts): Plan | 'wait' {
+    const { prepared } = portal;
     if (!prepared.plan.statements.some((statement) => statement.needsValues)) return prepared.plan;
-    const values = parameters.map((value, i) => ({
-      type: prepared.parameterTypes[i] ?? 0,
-      isBinary: (formats.length === 1 ? formats[0] : formats[i]) === 1,
-      text: value && read(value),
-    }));
-    return this.#plan(prepared.text, 'parse', { facts, values });
+    return this.#plan(prepared.text, 'parse', { facts, values: valuesBoundTo(portal) });
   }
 
   /** A message that holds names and no text; else whether it was dealt with. */
@@ -605,9 +605,8 @@ export class Requests {
   /** SQL reaches prepared statements and portals by name: while one is made or dropped, nobody knows what the name means. */
   #namesUncertain(text: string): boolean {
     const { statements, portals } = this.#session;
-    const isUncertain =
-      (statements.namedInFlight && /execute/i.test(text)) || (portals.namedInFlight && mayReadCursor(text));
-    return isUncertain && !this.#hold();
+    if (statements.namedInFlight && /execute/i.test(text)) return !this.#hold();
+    return portals.namedInFlight && mayReadCursor(text) && !this.#hold();
   }
 
   /** The message waits for what is in flight; the target may keep those answers until it is told to send them. */

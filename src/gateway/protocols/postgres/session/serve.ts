@@ -33,6 +33,8 @@ export interface ServeOptions {
   readonly log: Log;
   refreshCatalog(): Promise<void>;
   cancelUpstream(): Promise<void>;
+  /** Gets what to do when the client cancels: false where nothing is held for people that ends by it. */
+  onCancel(cancelHeld: () => boolean): void;
   /** As `cancelUpstream`, of a session that has ended: its connection is held until this settles, which is soon. */
   endUpstream(): Promise<void>;
 }
@@ -103,13 +105,18 @@ class Carrier {
     const { session, log, rest } = this.#options;
     const client = this.#client;
     const target = this.#target;
+    this.#options.onCancel(() => {
+      const isHeld = !this.#over && this.#pipeline.isHolding;
+      if (isHeld) this.#pipeline.endHold('cancelled');
+      return isHeld;
+    });
     session.signal.addEventListener('abort', this.#onEnd, { once: true });
     session.drain.addEventListener('abort', this.#drainWhenIdle, { once: true });
     client.on('data', (chunk: Buffer) => this.#guard(() => this.#fromClient(chunk)));
     target.on('data', (chunk: Buffer) => this.#guard(() => this.#fromTarget(chunk)));
     client
       .on('drain', this.#flow)
-      .on('end', () => this.#guard(() => this.#requests.end()))
+      .on('end', () => this.#guard(() => this.#clientEnded()))
       .on('close', this.#clientGone)
       .on('error', this.#clientGone);
     target.on('error', (error) => log.warn('gateway.postgres.target_lost', { error }));
@@ -155,7 +162,7 @@ class Carrier {
     if (this.#over) return;
     this.#account();
     if (this.#over) return; // It was this session that held too much.
-    if (this.#requests.stuck || this.#target.writableNeedDrain) this.#client.pause();
+    if ((this.#requests.stuck && !this.#requests.readsOn) || this.#target.writableNeedDrain) this.#client.pause();
     else this.#client.resume();
     if (this.#pipeline.isCongested || this.#client.writableLength > UNTAKEN_BYTES_MAX) this.#target.pause();
     else this.#target.resume();
@@ -175,6 +182,12 @@ class Carrier {
     // What was read and waits, for a catalog say, was asked for in time.
     if (!this.#requests.stuck) this.#finish(refusalText(endOf(drain)));
   };
+
+  /** Whoever waits for people has gone with it; what else it asked for is carried out, as by PostgreSQL itself. */
+  #clientEnded() {
+    this.#pipeline.endHold('gone');
+    this.#requests.end();
+  }
 
   readonly #clientGone = () => this.#finish(undefined);
 

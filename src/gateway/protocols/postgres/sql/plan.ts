@@ -2,6 +2,7 @@ import type {
   AttributeValue,
   Barred,
   Decision,
+  Denial,
   EntityRef,
   Judged,
   PolicySet,
@@ -255,6 +256,8 @@ export type RefusalReason =
   | 'uncertain-name'
   | 'session-limit'
   | 'over-limit'
+  /** It needs an approval, and has none. */
+  | `approval-${'needed' | 'denied' | 'expired' | 'withdrawn' | 'refused'}`
   | 'server-file'
   | 'setting-refused'
   | 'restricted-relation'
@@ -279,6 +282,8 @@ export interface Refusal {
   readonly policies: readonly string[];
   /** Of `over-limit`. */
   readonly limit?: ReachedLimit;
+  /** Of what waited for an approval. */
+  readonly held?: Denial['held'];
   /** The statements of the text up to and with the refused one, as far as understood. */
   readonly statements: readonly StatementFacts[];
   /**

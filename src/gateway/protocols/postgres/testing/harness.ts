@@ -12,6 +12,7 @@ import {
   type Log,
   Secret,
 } from '../../../../std/index.ts';
+import type { Approvals } from '../../../approvals/approvals.ts';
 import { createMemoryBudget } from '../../../capacity/memory-budget.ts';
 import type { TargetPolicies } from '../../../protocol.ts';
 import { createQuotas, type OwnQuotas, type Quotas } from '../../../sessions/quotas.ts';
@@ -34,6 +35,8 @@ export async function startTarget(options: {
   heldBytesMax?: number;
   /** Counts in place of those that are given. */
   quotas?: (own: OwnQuotas) => Quotas;
+  /** Who is asked to approve. */
+  approvals?: Approvals;
 }) {
   const { clock = createSystemClock(), log = createSilentLog() } = options;
   const ledger = createTestLedger();
@@ -45,11 +48,7 @@ export async function startTarget(options: {
   const policy: SessionPolicy = options.sessionPolicy ?? {
     ...{ version: 1, policySet: undefined },
     principalKey: 'spiffe://example.org/web',
-    decide: () => ({
-      allow: true,
-      policies: ['p1'],
-      obligations: noObligations,
-    }),
+    decide: () => ({ allow: true, policies: ['p1'], obligations: noObligations }),
     potentialMasks: () => [],
     onChange: policyListeners.add,
     ...options.policy,
@@ -59,9 +58,7 @@ export async function startTarget(options: {
     clock,
     random: createSystemRandom(),
     log,
-    secrets: {
-      resolve: async (reference) => Secret.fromText(options.env?.[reference] ?? ''),
-    },
+    secrets: { resolve: async (reference) => Secret.fromText(options.env?.[reference] ?? '') },
     policies: options.policies ?? { names: () => undefined, onChange: () => () => {} },
     caches: createCacheBudget(1 << 20),
     maskKey: new Secret(Buffer.alloc(32, 1)),
@@ -75,7 +72,10 @@ export async function startTarget(options: {
   const server = createServer({ noDelay: true, pauseOnConnect: true, allowHalfOpen: true }, (client) => {
     sockets.add(client);
     const memory = budget.open(() => end.abort(new SessionEnd({ code: 'memory', what: 'too much is held' })));
-    const gate = createTestGate(ledger.session, { clock, log, policy, end, quotas, schema: options.schema });
+    const gate = createTestGate(ledger.session, {
+      ...{ clock, log, policy, end, quotas, schema: options.schema },
+      ...{ approvals: options.approvals, drain: drain.signal, protocol: 'postgres' },
+    });
     const served = target.serve({
       ...{ id: `s${running.size}`, identity: parseSpiffeId(identity), client, door: 'agent', isAside },
       ...{ policy, gate, memory },
