@@ -19,7 +19,7 @@ describe('links', () => {
 
   it('of decisions and reference pages resolve too', () => {
     const broken = ['docs/decisions', 'docs/reference'].flatMap((folder) =>
-      fs.readdirSync(path.join(ROOT, folder)).flatMap((name) => {
+      fs.globSync('*.md', { cwd: path.join(ROOT, folder) }).flatMap((name) => {
         const document = readDocument(path.join(folder, name));
         const missing = linksOf(document).filter(
           (target) => !/^https?:/.test(target) && !fs.existsSync(path.join(ROOT, folder, target.split('#')[0] ?? '')),

@@ -115,14 +115,15 @@ describe.skipIf(mayLackPsql())('the record', () => {
   it('is asked as the guide shows', async () => {
     const guide = fs.readFileSync(path.join(import.meta.dirname, '../../docs/guide/record.md'), 'utf8');
     const blocks = Array.from(guide.matchAll(/```sh\n(.*?)```/gs), ([, text = '']) => text.trim().split('\n')).flat();
-    expect(blocks).toHaveLength(12);
+    expect(blocks).toHaveLength(15);
     const folder = stack.folder.data.server; // Where the user of the commands may write.
     const places = new Map([
       ...['./denials', 'proof.json'].map((name) => [name, path.join(folder, name)] as const),
       ['witness.vkey', path.join(folder, 'witness.vkey')] as const,
     ]);
     for (const line of blocks) {
-      const [program, ...args] = line.split(' ').map((word) => places.get(word) ?? word);
+      const words = Array.from(line.matchAll(/"([^"]*)"|\S+/g), ([word, quoted]) => quoted ?? word);
+      const [program, ...args] = words.map((word) => places.get(word) ?? word);
       expect(program).toBe('countersign');
       const { code, stderr } = await stack.cli(args);
       expect({ line, code, stderr }).toEqual({ line, code: 0, stderr: '' });
