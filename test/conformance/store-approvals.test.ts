@@ -380,7 +380,8 @@ describe.each(storeEngines.map(({ id }) => id))('approvals on %s', (engine) => {
       await say(one, asked);
       const own = attempt();
       const statement = await spend(one, asked, own);
-      expect(await spend(two, asked, own)).toBe(statement);
+      const words = (text: string) => ({ ...JSON.parse(text), signature: undefined });
+      expect(words(await spend(two, asked, own))).toEqual(words(statement));
       for (const from of [
         { ...GATEWAY, instance: 'b' },
         { ...GATEWAY, spiffeId: 'spiffe://example.org/countersign/gateway/b' },
