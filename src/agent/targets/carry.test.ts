@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { local } from '../../gateway/protocols/postgres/local.ts';
+import { encodeStartup } from '../../wire/postgres/index.ts';
 import { carry } from './carry.ts';
 
 // Goal: a session that is asked to end does so behind an answer, and each request that was passed on is answered first, whole.
@@ -18,6 +19,9 @@ const IN_TRANSACTION = 'Z\0\0\0\x05T';
 const WORDS = 'E: 57P01';
 const TERMINATE = 'X\0\0\0\x04';
 const LOST = 'E: 08006';
+const START = encodeStartup(0, [['user', 'web']]).toString('latin1');
+const SYNC = 'S\0\0\0\x04';
+const tag = (name: string) => `C\0\0\0${String.fromCharCode(name.length + 5)}${name}\0`;
 
 /** One side as its peer has it: what it sends, and what it got. */
 interface Side {
@@ -119,29 +123,35 @@ describe('a session that is asked to end', () => {
 
   it('gets the answers to all that was sent in one go, whichever of them the end was asked at', async () => {
     const { client, gateway, drain, ask, answer } = await carried();
-    await ask('S1 S2 S3');
-    await answer(`one ${READY}`);
+    await ask(START);
+    await answer(READY);
+    await ask(SYNC + SYNC + SYNC);
+    await answer(`${tag('one')}${READY}`);
     drain.abort();
+    await answer(`${tag('two')}${READY}`);
+    await answer(tag('three').slice(0, 6));
+    expect([client.ended(), gateway.ended()]).toEqual([false, false]);
+    await answer(`${tag('three').slice(6)}${READY}`);
     await expect.poll(gateway.ended).toBe(true);
-    await answer(`two ${READY}`);
-    await answer(`thr`);
-    expect(client.ended()).toBe(false);
-    await answer(`ee ${READY}`);
     gateway.socket.end();
     await expect.poll(client.ended).toBe(true);
-    expect(client.got()).toBe(`one ${READY}two ${READY}three ${READY}${WORDS}`);
+    const answers = ['one', 'two', 'three'].map((name) => `${tag(name)}${READY}`).join('');
+    expect(client.got()).toBe(`${READY}${answers}${WORDS}`);
   });
 
   it('asked before the first of those answers, all the same', async () => {
     const { client, gateway, drain, ask, answer } = await carried();
-    await ask('S1 S2');
+    await ask(START);
+    await answer(READY);
+    await ask(SYNC + SYNC);
     drain.abort();
-    await answer(`one ${READY}`);
+    await answer(READY);
+    expect(gateway.ended()).toBe(false);
+    await answer(READY);
     await expect.poll(gateway.ended).toBe(true);
-    await answer(`two ${READY}`);
     gateway.socket.end();
     await expect.poll(client.ended).toBe(true);
-    expect(client.got()).toBe(`one ${READY}two ${READY}${WORDS}`);
+    expect(client.got()).toBe(`${READY}${READY}${READY}${WORDS}`);
   });
 
   it('passes a COPY on to its end', async () => {

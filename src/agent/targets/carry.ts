@@ -17,10 +17,9 @@ export interface Farewell {
  * Carries bytes both ways until both sides have ended: a slow reader slows the writer down, one side's end is passed on while the
  * other may still speak, and an error on one side ends both. Takes over both streams.
  *
- * When the farewell's signal aborts, the session ends behind an answer: once the client seems to wait for nothing, nothing more of what it
- * sends is passed on. Whether that was the answer to all it had sent, or the first of
- * several, only the gateway knows, which reads what is carried here: it is told that the client ends, answers what it has of it, and
- * ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
+ * When the farewell's signal aborts, the session ends behind an answer: once the client waits for nothing, nothing more of what it
+ * sends is passed on. Where a protocol's follower can't tell whether that was the answer to all it had sent, the gateway can: it is told that the client
+ * ends, answers what it has of it, and ends the link. Behind that the client gets its words. What it sent meanwhile reached nobody, so it can be sent again.
  *
  * A gateway that is killed says nothing; where the client would take it for one, it is told so. Once the gateway is gone, the client has been given all
  * there was, and is let go.

@@ -27,6 +27,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
     summary: 'What was asked, by whom and under which policy, on record.',
     examples: ['countersign ledger tail --follow', 'countersign ledger search --kind denial --since 1d'],
   },
+  approval: {
+    summary: 'Operations that wait for an answer.',
+    examples: ['countersign approval list', 'countersign approval show 5f3a09c1'],
+  },
   hold: {
     summary: 'What the record keeps whatever its age.',
     examples: ['countersign hold list', 'countersign hold add case-7 --session 5f3a09c1 --why "claim 7"'],
@@ -42,6 +46,10 @@ export const groups: Readonly<Record<string, GroupWords>> = {
   record: {
     summary: 'Ledgers of all gateways and servers, in one place.',
     examples: ['countersign record search --kind denial --since 1d', 'countersign record logs'],
+  },
+  resource: {
+    summary: 'Declared resources of any kind.',
+    examples: ['countersign resource list', 'countersign resource show target orders'],
   },
   revocation: {
     summary: 'What counts no more, and where that is in effect.',

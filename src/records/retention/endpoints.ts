@@ -6,7 +6,7 @@ import type { RecordHold } from './holds.ts';
 
 const endpoint = endpointsOf<RecordEndpointNeeds>();
 const closed = { additionalProperties: false } as const;
-const name = Type.String({ pattern: '^[a-z0-9]([a-z0-9-]{0,62})$', description: 'What the hold is called.' });
+const name = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,62}$', description: 'What the hold is called.' });
 const reason = Type.String({
   minLength: 1,
   maxLength: 500,

@@ -30,22 +30,69 @@ describe('a client’s opening', () => {
 
 describe('a session', () => {
   const [READY, IN_TRANSACTION, TERMINATE] = ['Z\0\0\0\x05I', 'Z\0\0\0\x05T', 'X\0\0\0\x04'];
+  const START = encodeStartup(0, [['user', 'web']]).toString('latin1');
+  const [QUERY, SYNC, ROW] = ['Q\0\0\0\x06a\0', 'S\0\0\0\x04', 'D\0\0\0\x08rows'];
+  const [EXECUTE, COPY_IN, COPY_DONE] = ['E\0\0\0\x09\0\0\0\0\0', 'G\0\0\0\x07\0\0\0', 'c\0\0\0\x04'];
   const place = (...said: readonly (readonly ['client' | 'gateway', string])[]) => {
     const session = local.follow();
+    session.saw('client', Buffer.from(START, 'latin1'));
     for (const [from, text] of said) session.saw(from, Buffer.from(text, 'latin1'));
     return session.place();
   };
 
   it.each([
     ['amid', 'before it is greeted', []],
-    ['rest', 'behind an answer', [['gateway', `rows${READY}`]]],
+    ['rest', 'behind an answer', [['gateway', `${ROW}${READY}`]]],
     [
       'rest',
       'behind an answer in pieces',
       [
-        ['gateway', 'rowsZ\0\0'],
+        ['gateway', `${ROW}Z\0\0`],
         ['gateway', '\0\x05'],
         ['gateway', 'I'],
+      ],
+    ],
+    [
+      'between',
+      'behind the first of two answers that were asked for at once',
+      [
+        ['gateway', READY],
+        ['client', `${QUERY}${EXECUTE}${SYNC}`],
+        ['gateway', `${ROW}${READY}`],
+      ],
+    ],
+    [
+      'rest',
+      'behind the last of two answers, in whatever pieces they were asked for',
+      [
+        ['gateway', READY],
+        ['client', QUERY.slice(0, 3)],
+        ['client', `${QUERY.slice(3)}${EXECUTE}S\0`],
+        ['client', '\0\0\x04'],
+        ['gateway', `${ROW}${READY}`],
+        ['gateway', READY],
+      ],
+    ],
+    [
+      'rest',
+      'behind a COPY whose first Sync nobody answers',
+      [
+        ['gateway', READY],
+        ['client', `${EXECUTE}${SYNC}`],
+        ['gateway', COPY_IN],
+        ['client', `${COPY_DONE}${SYNC}`],
+        ['gateway', READY],
+      ],
+    ],
+    [
+      'rest',
+      'behind a COPY by a simple query',
+      [
+        ['gateway', READY],
+        ['client', QUERY],
+        ['gateway', COPY_IN],
+        ['client', COPY_DONE],
+        ['gateway', READY],
       ],
     ],
     ['between', 'behind an answer in a transaction', [['gateway', IN_TRANSACTION]]],
@@ -54,7 +101,7 @@ describe('a session', () => {
       'behind a request',
       [
         ['gateway', READY],
-        ['client', 'Q'],
+        ['client', QUERY],
       ],
     ],
     [
@@ -62,8 +109,8 @@ describe('a session', () => {
       'within an answer',
       [
         ['gateway', READY],
-        ['client', 'Q'],
-        ['gateway', 'half'],
+        ['client', QUERY],
+        ['gateway', ROW.slice(0, 7)],
       ],
     ],
     [
@@ -78,7 +125,7 @@ describe('a session', () => {
       'amid',
       'behind a goodbye that came early',
       [
-        ['client', `Q${TERMINATE}`],
+        ['client', `${QUERY}${TERMINATE}`],
         ['gateway', READY],
       ],
     ],

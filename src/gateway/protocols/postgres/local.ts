@@ -48,22 +48,83 @@ function readOpening(received: Buffer) {
   }
 }
 
-/** By the last bytes of either side: messages are cut at the gateway, not here. */
+/** By the last bytes of either side, and by what a client that does not wait for answers is still owed. */
 class FollowedSession implements LocalSession {
   readonly #fromGateway = Buffer.alloc(AT_REST.length);
   readonly #fromClient = Buffer.alloc(TERMINATE.length);
+  readonly #requests = new MessageWalk('untyped');
+  readonly #answers = new MessageWalk('typed');
   #isAnswered = false;
+  /** ReadyForQuery, so many; the first is that of the start. */
+  #owed = 1;
+  #isSimple = false;
+  #isCopying = false;
 
   saw(from: 'client' | 'gateway', bytes: Buffer): void {
     keepTail(from === 'client' ? this.#fromClient : this.#fromGateway, bytes);
     this.#isAnswered = from === 'gateway';
+    if (from === 'client') this.#requests.walk(bytes, (type) => this.#asked(type));
+    else this.#answers.walk(bytes, (type) => this.#answered(type));
   }
 
   /** Words are heard behind ReadyForQuery, whatever it says of a transaction, and not behind Terminate. */
   place() {
     const isReady = this.#fromGateway.subarray(0, READY.length).equals(READY);
     if (!isReady || this.#fromClient.equals(TERMINATE)) return 'amid';
-    return this.#isAnswered && this.#fromGateway.equals(AT_REST) ? 'rest' : 'between';
+    return this.#isAnswered && this.#owed <= 0 && this.#fromGateway.equals(AT_REST) ? 'rest' : 'between';
+  }
+
+  #asked(type: number): void {
+    if (type === QUERY || type === EXECUTE) this.#isSimple = type === QUERY;
+    if (type === QUERY || type === SYNC || type === FUNCTION_CALL) this.#owed++;
+    if (!this.#isCopying || (type !== COPY_DONE && type !== COPY_FAIL)) return;
+    // A Sync that came while rows were expected is answered by nobody.
+    this.#isCopying = false;
+    this.#owed = this.#isSimple ? 1 : 0;
+  }
+
+  #answered(type: number): void {
+    if (type === READY_FOR_QUERY) this.#owed--;
+    if (type === COPY_IN) this.#isCopying = true;
+    else if (type === ERROR || type === READY_FOR_QUERY) this.#isCopying = false;
+  }
+}
+
+/** Finds where messages begin, and of what type they are; nothing of them is kept. Bytes that are none are walked over as if they were. */
+class MessageWalk {
+  #hasType: boolean;
+  #head = 0;
+  #type = 0;
+  #length = 0;
+  #left = 0;
+
+  /** `untyped`: it begins with the packets of a start, which have no type. */
+  constructor(kind: 'typed' | 'untyped') {
+    this.#hasType = kind === 'typed';
+  }
+
+  walk(bytes: Buffer, begun: (type: number) => void): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#left > 0) {
+        const passed = Math.min(this.#left, bytes.length - at);
+        this.#left -= passed;
+        at += passed;
+        continue;
+      }
+      this.#take(bytes[at++] ?? 0, begun);
+    }
+  }
+
+  #take(byte: number, begun: (type: number) => void): void {
+    if (this.#hasType && this.#head === 0) this.#type = byte;
+    else this.#length = this.#length * 256 + byte;
+    if (++this.#head < (this.#hasType ? 5 : 4)) return;
+    this.#left = Math.max(0, this.#length - 4);
+    if (this.#hasType) begun(this.#type);
+    // One that asks for encryption, or cancels, is followed by another without a type.
+    else this.#hasType = this.#length !== ENCRYPTION_REQUEST_BYTES;
+    this.#head = 0;
+    this.#length = 0;
   }
 }
 
@@ -85,3 +146,10 @@ const READY = Buffer.from('Z\0\0\0\x05', 'latin1');
 /** Outside of a transaction. */
 const AT_REST = Buffer.from('Z\0\0\0\x05I', 'latin1');
 const TERMINATE = Buffer.from('X\0\0\0\x04', 'latin1');
+const [QUERY, SYNC, FUNCTION_CALL, EXECUTE, COPY_DONE, COPY_FAIL] = typesOf('QSFEcf');
+const [READY_FOR_QUERY, COPY_IN, ERROR] = typesOf('ZGE');
+const ENCRYPTION_REQUEST_BYTES = 8;
+
+function typesOf(letters: string): readonly number[] {
+  return Array.from(letters, (letter) => letter.charCodeAt(0));
+}
