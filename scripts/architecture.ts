@@ -88,7 +88,7 @@ export const registryReaders: readonly string[] = ['app', 'cli'];
 export const appDoors: readonly string[] = [
   'src/app/agent.ts',
   'src/app/declared-kinds.ts',
-  'src/app/declared-rules.ts',
+  'src/app/policy-schema.ts',
   'src/app/digest-key.ts',
   'src/app/dev.ts',
   'src/app/gateway.ts',

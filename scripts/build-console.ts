@@ -23,19 +23,21 @@ export async function buildConsole(root: string): Promise<'built' | 'current' | 
   if (vite === undefined || tailwind === undefined) return 'absent';
   // Beside it, by a name of its own: another build may be under way, and a server may be reading.
   const fresh = join(root, `dist/console.${process.pid}`);
-  await vite.build({
-    root: join(root, 'console'),
-    base: '/console/',
-    configFile: false,
-    // Directives of a framework that renders at servers are no matter here, and each of hundreds would be told.
-    logLevel: 'error',
-    plugins: [tailwind.default()],
-    build: {
-      ...{ outDir: fresh, emptyOutDir: true, target: 'es2023', cssTarget: 'chrome123' },
-      // Nothing stands in the page itself: its policy lets no script and no style in that is not a file.
-      ...{ assetsInlineLimit: 0, modulePreload: { polyfill: false } },
-    },
-  });
+  await asProduction(() =>
+    vite.build({
+      root: join(root, 'console'),
+      base: '/console/',
+      configFile: false,
+      // Directives of a framework that renders at servers are no matter here, and each of hundreds would be told.
+      logLevel: 'error',
+      plugins: [tailwind.default()],
+      build: {
+        ...{ outDir: fresh, emptyOutDir: true, target: 'es2023', cssTarget: 'chrome123' },
+        // Nothing stands in the page itself: its policy lets no script and no style in that is not a file.
+        ...{ assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+      },
+    }),
+  );
   pack(fresh);
   const old = `${fresh}.old`;
   if (existsSync(out)) renameSync(out, old);
@@ -43,6 +45,18 @@ export async function buildConsole(root: string): Promise<'built' | 'current' | 
   rmSync(old, { recursive: true, force: true });
   writeFileSync(stamp, digest);
   return 'built';
+}
+
+/** Vite and the framework go by NODE_ENV, which a test runner has set: what is built is the same, whoever asks for it. */
+async function asProduction(build: () => Promise<unknown>): Promise<void> {
+  const { NODE_ENV } = process.env;
+  process.env['NODE_ENV'] = 'production';
+  try {
+    await build();
+  } finally {
+    if (NODE_ENV === undefined) delete process.env['NODE_ENV'];
+    else process.env['NODE_ENV'] = NODE_ENV;
+  }
 }
 
 /** Of all that it is made of: names and contents. */

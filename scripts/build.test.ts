@@ -1,9 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { entryOf } from '../test/support/fresh-bundle.ts';
+import { buildConsole } from './build-console.ts';
 
 let root: string;
 beforeEach(() => {
@@ -83,4 +94,18 @@ it('the bundle answers as the sources do', () => {
   );
   expect(outputs[0]).toContain('Every server-to-server call verified');
   expect(outputs[0]).toBe(outputs[1]);
+});
+
+it('the console is what people get, though a test runner asks for it', async () => {
+  const project = join(import.meta.dirname, '..');
+  for (const part of ['console', 'sdk', 'scripts', 'node_modules', 'package-lock.json'])
+    symlinkSync(join(project, part), join(root, part));
+  const before = process.env['NODE_ENV'];
+  expect(await buildConsole(root)).toBe('built');
+  expect(process.env['NODE_ENV']).toBe(before);
+  const files = globSync(join(root, 'dist/console/assets/*.js'));
+  expect(files.length).toBeGreaterThan(1);
+  // A warning of the framework that it has in development alone.
+  for (const file of files) expect(readFileSync(file, 'utf8')).not.toContain('unique "key" prop');
+  expect(await buildConsole(root)).toBe('current');
 });

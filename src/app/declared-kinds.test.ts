@@ -4,7 +4,7 @@ import type { Problem, Resource } from '../resources/index.ts';
 import { togetherProblems } from '../resources/planning/plan.ts';
 import { withoutEntries } from '../resources/testing/kind-examples.ts';
 import { openDeclaredKinds } from './declared-kinds.ts';
-import { policySchema } from './declared-rules.ts';
+import { policySchema } from './policy-schema.ts';
 
 // Goal: what the server takes, alone and together, every gateway can use; what it refuses names the resources that are in each other's way.
 

@@ -5,7 +5,7 @@ import { protocols } from '../gateway/protocols/registry.generated.ts';
 import { createPolicyLoader, type ParsedForms } from '../policy/index.ts';
 import { type Kind, type KindDeps, type KindMember, kindName, openKinds, type Resource } from '../resources/index.ts';
 import { resourceKinds } from '../resources/kinds/registry.generated.ts';
-import { policySchema } from './declared-rules.ts';
+import { policySchema } from './policy-schema.ts';
 
 const members: readonly KindMember[] = resourceKinds;
 

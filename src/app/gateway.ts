@@ -41,7 +41,6 @@ import { createGatewayRules, openRevocations } from './control/gateway-revocatio
 import { createGatewayUpdates } from './control/gateway-updates.ts';
 import { serverConnection } from './control/server-connection.ts';
 import { sessionAnswers } from './control/session-answers.ts';
-import { policySchema } from './declared-rules.ts';
 import { type DigestKey, openDigestKey } from './digest-key.ts';
 import { createClockCheck } from './health/clock-check.ts';
 import { type Conditions, createConditions, reasonsOf } from './health/conditions.ts';
@@ -51,6 +50,7 @@ import { clockIsSynchronised } from './health/machine-clock.ts';
 import type { Metric } from './health/metrics.ts';
 import { createProcessChecks } from './health/process-checks.ts';
 import { shippingMetrics } from './health/record-checks.ts';
+import { policySchema } from './policy-schema.ts';
 import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';

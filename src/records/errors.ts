@@ -46,9 +46,9 @@ export const errorTable = {
     status: 410,
     exit: 'no',
     meaning:
-      'The content of the entry has left the record: it was past its time, or was erased. Its hash stays in the log.',
+      'The content of the entry has left the record: it was past its time, or the key that it was sealed under is gone. Its hash stays in the log.',
     remedy:
-      'None: the message says by which rule or whose act, and when. The gateway that wrote it may have it in its own ledger, and an export from before has it.',
+      'None: the message says by which rule, and when. The gateway that wrote it may have it in its own ledger, and an export from before has it.',
   },
   ERR_RECORDS_EXPORT: {
     status: 400,

@@ -1,3 +1,4 @@
+import type { Kysely } from 'kysely';
 import type { Migration } from '../store/index.ts';
 
 /** The tables of revocations. */
@@ -22,17 +23,7 @@ export const revocationMigrations: readonly Migration[] = [
         .addColumn('mark', 'text', (column) => column.notNull())
         .addPrimaryKeyConstraint('revocation_changes_key', ['incarnation', 'sequence'])
         .execute();
-      await db.schema
-        .createTable('revocation_standing')
-        .addColumn('id', 'text', (column) => column.primaryKey())
-        .addColumn('subject_key', 'text', (column) => column.notNull())
-        .addColumn('mode', 'text', (column) => column.notNull())
-        .addColumn('sequence', 'bigint', (column) => column.notNull())
-        .addColumn('at_ms', 'bigint', (column) => column.notNull())
-        .addColumn('latest_expiry_ms', 'bigint', (column) => column.notNull())
-        .addColumn('told', 'text', (column) => column.notNull())
-        .addUniqueConstraint('revocation_standing_subject', ['subject_key', 'mode'])
-        .execute();
+      await createStanding(db, 'revocation_standing');
       await db.schema
         .createTable('revocation_verifiers')
         .addColumn('kind', 'text', (column) => column.notNull())
@@ -90,20 +81,25 @@ export const revocationLaterMigrations: readonly Migration[] = [
     // Apart from the others: servers of before read all of those, and would know nothing of a subject of this kind.
     name: '0004-revocation-persons',
     async up(db) {
-      await db.schema
-        .createTable('revocation_persons')
-        .addColumn('id', 'text', (column) => column.primaryKey())
-        .addColumn('subject_key', 'text', (column) => column.notNull())
-        .addColumn('mode', 'text', (column) => column.notNull())
-        .addColumn('sequence', 'bigint', (column) => column.notNull())
-        .addColumn('at_ms', 'bigint', (column) => column.notNull())
-        .addColumn('latest_expiry_ms', 'bigint', (column) => column.notNull())
-        .addColumn('told', 'text', (column) => column.notNull())
-        .addUniqueConstraint('revocation_persons_subject', ['subject_key', 'mode'])
-        .execute();
+      await createStanding(db, 'revocation_persons');
     },
   },
 ];
+
+/** Revocations that stand, of all kinds of subjects or of one alone. */
+async function createStanding(db: Kysely<unknown>, table: string): Promise<void> {
+  await db.schema
+    .createTable(table)
+    .addColumn('id', 'text', (column) => column.primaryKey())
+    .addColumn('subject_key', 'text', (column) => column.notNull())
+    .addColumn('mode', 'text', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('at_ms', 'bigint', (column) => column.notNull())
+    .addColumn('latest_expiry_ms', 'bigint', (column) => column.notNull())
+    .addColumn('told', 'text', (column) => column.notNull())
+    .addUniqueConstraint(`${table}_subject`, ['subject_key', 'mode'])
+    .execute();
+}
 
 /** The tables, as kysely sees them. Times are epoch milliseconds by the clock of the database. */
 export interface RevocationTables {

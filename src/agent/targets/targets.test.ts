@@ -233,16 +233,19 @@ describe('a session', () => {
 describe('when the agent stops', () => {
   const READY = Buffer.from('Z\0\0\0\x05I', 'latin1');
   const IN_TRANSACTION = Buffer.from('Z\0\0\0\x05T', 'latin1');
+  const row = (text: string) => Buffer.from(`D\0\0\0${String.fromCharCode(text.length + 4)}${text}`, 'latin1');
 
   it('a client that waits for nothing is told 57P01, and the door is closed', async () => {
     gateway.serve = (link) =>
-      void link.on('data', () => link.write(Buffer.concat([Buffer.from('rows'), READY]))).on('end', () => link.end());
+      void link.on('data', () => link.write(Buffer.concat([row('rows'), READY]))).on('end', () => link.end());
     const { socket, received, ended } = open();
     socket.write('query');
     await h.until(() => received().includes(READY));
     await h.run(h.agent().stop());
     await h.until(() => ended());
-    expect(received().toString('latin1')).toMatch(/^rowsZ\0\0\0\x05IE.*C57P01\0Mthe agent is shutting down/s);
+    expect(received().toString('latin1')).toMatch(
+      /^D\0\0\0\x08rowsZ\0\0\0\x05IE.*C57P01\0Mthe agent is shutting down/s,
+    );
     expect(existsSync(pathOf('orders'))).toBe(false);
   });
 
@@ -254,7 +257,8 @@ describe('when the agent stops', () => {
     await h.until(() => asked.length === 1);
     const stopped = h.agent().stop();
     await h.until(() => !existsSync(pathOf('orders')));
-    for (const piece of [Buffer.from('first half, '), Buffer.from('second half'), ...READY]) {
+    const answer = row('first half, second half');
+    for (const piece of [answer.subarray(0, 17), answer.subarray(17), ...READY]) {
       expect(ended()).toBe(false);
       const before = received().length;
       asked[0]?.write(typeof piece === 'number' ? Buffer.from([piece]) : piece);
@@ -262,7 +266,7 @@ describe('when the agent stops', () => {
     }
     await h.run(stopped);
     await h.until(() => ended());
-    expect(received().toString('latin1')).toMatch(/^first half, second halfZ\0\0\0\x05IE/);
+    expect(received().toString('latin1')).toMatch(/^D\0\0\0\x1bfirst half, second halfZ\0\0\0\x05IE/);
   });
 
   it('a transaction that stays open is cut off when the grace is over', async () => {

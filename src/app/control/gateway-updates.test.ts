@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { Gateway } from '../../gateway/index.ts';
 import { createPolicyLoader, errorTable, PolicyError, type PolicyLoader } from '../../policy/index.ts';
 import { createLog } from '../../std/index.ts';
-import { policySchema } from '../declared-rules.ts';
+import { policySchema } from '../policy-schema.ts';
 import { createGatewayUpdates, type GatewayUpdates } from './gateway-updates.ts';
 
 // Goal: a set of policies that this gateway can't use is seen by operators, gives nobody access, and keeps no access from being taken away.

@@ -1,6 +1,6 @@
-import { connect } from 'node:net';
 import { lookupOf } from '@countersign/sdk/client';
 import { throwIfAborted } from '../../std/index.ts';
+import { takesConnection } from './takes-connection.ts';
 import type { ServerAddresses } from './with-rest.ts';
 
 /** The first of them, in their order, that takes a connection; the first where none does, so that it is that which is told of. @throws the abort error */
@@ -9,26 +9,12 @@ export async function firstReached(addresses: ServerAddresses, signal: AbortSign
   if (others.length === 0) return first;
   for (const address of addresses) {
     throwIfAborted(signal);
-    if (await takesConnection(address, signal)) return address;
+    const { host, port } = address;
+    const lookup = lookupOf(host);
+    const at = { host, port, signal, timeout: REACH_MS_MAX, ...(lookup === undefined ? {} : { lookup }) };
+    if (await takesConnection(at)) return address;
   }
   return first;
-}
-
-function takesConnection({ host, port }: ServerAddresses[0], signal: AbortSignal): Promise<boolean> {
-  return new Promise((resolve) => {
-    const lookup = lookupOf(host);
-    const socket = connect({
-      ...{ host, port, signal, timeout: REACH_MS_MAX },
-      ...(lookup === undefined ? {} : { lookup }),
-    });
-    const settle = (isTaken: boolean) => {
-      socket.destroy();
-      resolve(isTaken);
-    };
-    socket.on('timeout', () => settle(false));
-    socket.on('connect', () => settle(true));
-    socket.on('error', () => settle(false));
-  });
 }
 
 const REACH_MS_MAX = 3_000;

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { declaredKinds } from '../../app/declared-kinds.ts';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { type Declared, parseDeclared } from '../../config/index.ts';
 import { checkParsed, type FormOf } from '../../policy/index.ts';
 import { UsageError } from '../command.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { loadPolicies } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { lostPolicies } from './lost-policies.ts';

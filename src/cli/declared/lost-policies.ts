@@ -1,5 +1,5 @@
 import { Control } from '@countersign/sdk/contract';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { type CompiledPolicies, checkPolicies } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 

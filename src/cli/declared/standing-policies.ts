@@ -1,5 +1,5 @@
 import { Control } from '@countersign/sdk/contract';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import type { Declared } from '../../config/index.ts';
 import { checkPolicies, type Hindrance } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';

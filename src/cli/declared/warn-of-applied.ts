@@ -1,4 +1,4 @@
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import type { Declared } from '../../config/index.ts';
 import type { GatewayFinding } from '../../model/index.ts';
 import { type PolicyProblem, unmatchedNames } from '../../policy/index.ts';

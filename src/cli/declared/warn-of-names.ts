@@ -1,4 +1,4 @@
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { type PolicyProblem, unmatchedNames } from '../../policy/index.ts';
 import type { CliContext, CliInput } from '../command.ts';
 import { settingsIfAny } from '../settings.ts';

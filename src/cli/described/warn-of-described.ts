@@ -4,7 +4,7 @@ import { Control } from '@countersign/sdk/contract';
 import { Value } from 'typebox/value';
 import { type ApiDocument, createDescription, type Description, type MaskedField } from '../../api-documents/index.ts';
 import { declaredKinds } from '../../app/declared-kinds.ts';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { ConfigError, type Declared, type DescribedBy, parseDeclared } from '../../config/index.ts';
 import {
   checkPolicies,

@@ -1,6 +1,6 @@
-import { connect } from 'node:net';
+import { takesConnection } from '../connections/takes-connection.ts';
 
-/** Whether anything takes connections at that address of this machine. Says nothing to it. */
+/** Whether anything takes connections at that address of this machine. */
 export function isListening({
   host,
   port,
@@ -10,17 +10,7 @@ export function isListening({
   port: number;
   timeoutMs: number;
 }): Promise<boolean> {
-  return new Promise((resolve) => {
-    const at = ANY.has(host) ? undefined : host;
-    const socket = connect({ port, ...(at === undefined ? {} : { host: at }), timeout: timeoutMs });
-    const end = (is: boolean) => {
-      socket.destroy();
-      resolve(is);
-    };
-    socket.once('connect', () => end(true));
-    socket.on('error', () => end(false));
-    socket.once('timeout', () => end(false));
-  });
+  return takesConnection({ port, timeout: timeoutMs, ...(ANY.has(host) ? {} : { host }) });
 }
 
 /** What listens on all addresses is found at the machine's own. */

@@ -1,4 +1,4 @@
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import type { LedgerReader } from '../../ledger/index.ts';
 import { createKnownAttributes, type RecordedOperation, readOperation } from '../../policy/index.ts';
 import { type CliContext, type CliInput, textOption } from '../command.ts';

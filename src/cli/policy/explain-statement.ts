@@ -1,7 +1,7 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import type { ProtocolMember, SessionPolicy } from '../../gateway/index.ts';
 import { protocols } from '../../gateway/protocols/registry.generated.ts';
 import type { DecisionRequest, EntityRef } from '../../model/index.ts';

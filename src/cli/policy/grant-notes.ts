@@ -1,4 +1,4 @@
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { approvalText, type CompiledPolicies, identityEntity } from '../../policy/index.ts';
 import { isEachHeld, resourcesOf, rulesOf } from './access-text.ts';
 import type { AskedPolicies } from './declared-policies.ts';

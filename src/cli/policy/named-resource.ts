@@ -1,4 +1,4 @@
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import {
   didYouMean,
   idOfParts,

@@ -1,5 +1,5 @@
 import type { SpiffeId } from '@countersign/sdk/identity';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import type { EntityRef } from '../../model/index.ts';
 import { checkPolicies, identityEntity, PolicyError } from '../../policy/index.ts';
 import { type CliContext, type CliInput, listOption } from '../command.ts';

@@ -1,6 +1,6 @@
 import { Control } from '@countersign/sdk/contract';
 import type { ParsedPolicies } from '@countersign/sdk/contract/gen/countersign/control/v1/control_pb.ts';
-import { policySchema } from '../../app/declared-rules.ts';
+import { policySchema } from '../../app/policy-schema.ts';
 import { type CompiledPolicies, checkParsed, type FormOf, PolicyError, readForms } from '../../policy/index.ts';
 import type { RpcClient } from '../../rpc/index.ts';
 import { namesDeclared } from '../declared/known-names.ts';

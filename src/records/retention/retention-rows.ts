@@ -10,26 +10,9 @@ export interface RetentionTables {
    * over all stays what was signed. `removal`: why. `at_ms` by the clock of the database.
    */
   records_gone: { log: number; first: number; count: number; leaves: Buffer; removal: number; at_ms: number };
-  /**
-   * Reasons by which content goes: a rule of retention (`kind` rule: one row for each name and time that there ever was), or an erasure that somebody
-   * asked for. `what`: the words of it, as JSON. Of an erasure `done` is 0 until all of it is gone; `cursor`: how far it is.
-   */
-  records_removals: {
-    id: number;
-    kind: string;
-    name: string;
-    what: string;
-    reason: string;
-    by_whom: string;
-    at_ms: number;
-    done: number;
-    cursor: string | null;
-    removed: number;
-    held: number;
-    /** How large each log was when it was asked for, as JSON. */
-    sizes: string;
-  };
-  /** What must stay, whatever rule or erasure says otherwise. `lifted_ms`: it does not hold any more. */
+  /** Rules by which content went: one row for each name and words (`what`, as JSON) that there ever were. `removed`: how many entries by it. */
+  records_removals: { id: number; name: string; what: string; at_ms: number; removed: number };
+  /** What must stay, whatever rule says otherwise. */
   records_holds: {
     name: string;
     what: string;
@@ -89,17 +72,10 @@ async function createTables(db: Kysely<unknown>, dialect: Dialect): Promise<void
   await db.schema
     .createTable('records_removals')
     .addColumn('id', 'integer', (column) => column.primaryKey())
-    .addColumn('kind', 'text', (column) => column.notNull())
     .addColumn('name', 'text', (column) => column.notNull())
     .addColumn('what', 'text', (column) => column.notNull())
-    .addColumn('reason', 'text', (column) => column.notNull())
-    .addColumn('by_whom', 'text', (column) => column.notNull())
     .addColumn('at_ms', 'bigint', (column) => column.notNull())
-    .addColumn('done', 'integer', (column) => column.notNull())
-    .addColumn('cursor', 'text')
     .addColumn('removed', 'bigint', (column) => column.notNull())
-    .addColumn('held', 'bigint', (column) => column.notNull())
-    .addColumn('sizes', 'text', (column) => column.notNull())
     .execute();
   await db.schema
     .createTable('records_holds')

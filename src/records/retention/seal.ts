@@ -23,7 +23,7 @@ export function createSealName(rules: readonly SealRule[]): SealName {
     const looked = lookAt(entry);
     const found = matchers.find(({ rule, matches }) => rule.filter.log === undefined && matches(looked))?.rule;
     if (found === undefined) return undefined;
-    // The name of a session is content, too, once it is erased.
+    // The name of a session is content, too, once its key is gone.
     if (found.by === 'session' && entry.session !== '')
       return `${found.name}/session/${sha256(Buffer.from(entry.session)).toString('hex')}`;
     return `${found.name}/day/${new Date(nowMs).toISOString().slice(0, 10)}`;

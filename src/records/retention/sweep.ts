@@ -142,18 +142,13 @@ async function removalOf(trx: Kysely<RecordsTables>, { name, filter, keepMs }: R
   const there = await trx
     .selectFrom('records_removals')
     .select('id')
-    .where('kind', '=', 'rule')
     .where('name', '=', name)
     .where('what', '=', what)
     .executeTakeFirst();
   if (there !== undefined) return there.id;
   const last = await trx.selectFrom('records_removals').select('id').orderBy('id', 'desc').limit(1).executeTakeFirst();
   const id = (last?.id ?? 0) + 1;
-  const none = { reason: '', by_whom: '', done: 1, cursor: null, removed: 0, held: 0, sizes: '{}' };
-  await trx
-    .insertInto('records_removals')
-    .values({ id, kind: 'rule', name, what, at_ms: nowMs, ...none })
-    .execute();
+  await trx.insertInto('records_removals').values({ id, name, what, at_ms: nowMs, removed: 0 }).execute();
   return id;
 }
 

@@ -1,6 +1,6 @@
 import { Bundle } from '@countersign/sdk/contract';
 import { IdentityError, parseSpiffeId, type SpiffeId } from '@countersign/sdk/identity';
-import { policySchema } from '../../../app/declared-rules.ts';
+import { policySchema } from '../../../app/policy-schema.ts';
 import {
   type CompiledPolicies,
   checkParsed,

@@ -1,4 +1,4 @@
-import { policySchema } from '../../../app/declared-rules.ts';
+import { policySchema } from '../../../app/policy-schema.ts';
 import { runPolicyTests } from '../../../policy/index.ts';
 import { type CliCommand, exitCodes, UsageError } from '../../command.ts';
 import { loadPolicyFiles, policyCases } from '../../declared/policy-files.ts';

@@ -1,5 +1,5 @@
 import { IdentityError, parseSpiffeId } from '@countersign/sdk/identity';
-import { policySchema } from '../../../app/declared-rules.ts';
+import { policySchema } from '../../../app/policy-schema.ts';
 import type { EntityRef } from '../../../model/index.ts';
 import { didYouMean, type SessionAccess, type WhatCan } from '../../../policy/index.ts';
 import { argument, type CliCommand, exitCodes, UsageError } from '../../command.ts';

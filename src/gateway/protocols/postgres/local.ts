@@ -111,14 +111,19 @@ class MessageWalk {
         at += passed;
         continue;
       }
-      this.#take(bytes[at++] ?? 0, begun);
+      // Nearly always a head is there whole.
+      if (this.#hasType && this.#head === 0 && at + HEAD_BYTES <= bytes.length) {
+        this.#left = Math.max(0, bytes.readUInt32BE(at + 1) - 4);
+        begun(bytes[at] ?? 0);
+        at += HEAD_BYTES;
+      } else this.#take(bytes[at++] ?? 0, begun);
     }
   }
 
   #take(byte: number, begun: (type: number) => void): void {
     if (this.#hasType && this.#head === 0) this.#type = byte;
     else this.#length = this.#length * 256 + byte;
-    if (++this.#head < (this.#hasType ? 5 : 4)) return;
+    if (++this.#head < (this.#hasType ? HEAD_BYTES : HEAD_BYTES - 1)) return;
     this.#left = Math.max(0, this.#length - 4);
     if (this.#hasType) begun(this.#type);
     // One that asks for encryption, or cancels, is followed by another without a type.
@@ -148,6 +153,8 @@ const AT_REST = Buffer.from('Z\0\0\0\x05I', 'latin1');
 const TERMINATE = Buffer.from('X\0\0\0\x04', 'latin1');
 const [QUERY, SYNC, FUNCTION_CALL, EXECUTE, COPY_DONE, COPY_FAIL] = typesOf('QSFEcf');
 const [READY_FOR_QUERY, COPY_IN, ERROR] = typesOf('ZGE');
+/** Of a message with a type: that, and its length. */
+const HEAD_BYTES = 5;
 const ENCRYPTION_REQUEST_BYTES = 8;
 
 function typesOf(letters: string): readonly number[] {
