@@ -7,6 +7,7 @@ import { parseTrustDomain } from '@countersign/sdk/identity';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Code } from '../../rpc/index.ts';
 import type { Service } from '../../std/index.ts';
+import { encodeStartup } from '../../wire/postgres/index.ts';
 import type { Agent, AgentConfig, AgentDeps } from '../index.ts';
 import { type FakeGateway, startFakeGateway } from '../testing/fake-gateway.ts';
 import { createHarness, type Harness, type X509Stream } from '../testing/harness.ts';
@@ -195,11 +196,30 @@ describe('an agent that takes over', () => {
 });
 
 describe('sessions of an agent that has handed over', () => {
+  const READY = 'Z\0\0\0\x05I';
+  const ROW = 'D\0\0\0\x08rows';
+
+  /** Whoever follows them has to read PostgreSQL. */
+  async function openAnswered(answer: string): Promise<{ received: () => string }> {
+    const serve = gateway.serve;
+    gateway.serve = (link) => void link.on('data', () => link.write(answer, 'latin1')).on('end', () => link.end());
+    const socket = connect({ path: doorOfTarget(), allowHalfOpen: true });
+    sockets.push(socket);
+    let received = '';
+    socket.on('data', (chunk) => {
+      received += chunk.toString('latin1');
+    });
+    socket.on('error', () => {});
+    socket.write(encodeStartup(0, [['user', 'web']]));
+    await h.until(() => received === answer);
+    gateway.serve = serve;
+    return { received: () => received };
+  }
+
   it('go on for the time that was set, and then end as at a stop', async () => {
     h.config = { ...h.config, lingerMs: 60_000 };
     const first = await startFirst();
-    const [resting, busy] = [await openSession(), await openSession()];
-    await resting.say('Z\0\0\0\x05I');
+    const [resting, busy] = [await openAnswered(READY), await openAnswered(ROW)];
     await startNext();
     await h.pass(58_000, 1_000);
     expect(resting.received()).not.toContain('shutting down');
@@ -212,8 +232,7 @@ describe('sessions of an agent that has handed over', () => {
 
   it('end as at a stop when it is stopped before', async () => {
     const first = await startFirst();
-    const resting = await openSession();
-    await resting.say('Z\0\0\0\x05I');
+    const resting = await openAnswered(READY);
     await startNext();
     await h.pass(5_000);
     await h.run(first.stop());
