@@ -55,6 +55,7 @@ import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
 import { createGatewayShipping } from './shipping/gateway-shipping.ts';
+import { createShippingBound } from './shipping/shipping-bound.ts';
 import { ownFolderOf } from './workers/own-folder.ts';
 
 /** A gateway that runs. */
@@ -292,13 +293,14 @@ function openLedger(
   const origin = `${trustDomain}/gateway/${config.name}${suffixOf(share, '/')}`;
   const directory = join(dataDir, 'ledger');
   const signer = openLedgerSigner({ dataDir, name: origin, sealKey, random });
+  const bound = createShippingBound(clock, parseDurationMs(config.unshippedMax) ?? 0);
   const ledger = createLedger({
-    ...{ clock, log, origin, directory, signer },
+    ...{ clock, log, origin, directory, signer, refusal: bound.refusal },
     about: { ...digestKey.about, ...(share?.digestKeyIsNew ? { digestKeyIsNew: true } : {}) },
     keeper: openCheckpointKeeper({ dataDir, sealKey, random }),
   });
   const verifierKey = formatVerifierKey(noteKeyOf(origin, signer.publicKey));
-  return { ledger, shipped: { origin, verifierKey, directory } };
+  return { ledger, shipped: { origin, verifierKey, directory, bound } };
 }
 
 /** As configured, and never more than the machine, or the container, has room for; divided among so many processes. */

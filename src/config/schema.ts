@@ -298,6 +298,11 @@ function gatewaySchema() {
         },
         { default: {} },
       ),
+      unshippedMax: durationSchema({
+        description:
+          'How long the oldest entry of its ledger may wait to be shipped to the record, since the start of the gateway. After that nothing is executed until it is shipped; what was begun ends.',
+        default: '24h',
+      }),
       revocations: revocationsSchema(),
       sessionsMax: Type.Integer({
         description: 'Most sessions at once; the next one is refused.',

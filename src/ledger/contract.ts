@@ -42,7 +42,7 @@ export interface LedgerHealth {
 export interface LedgerState {
   /** Why nothing is accepted any more, until the next start: as {@link LedgerHealth.failure}. */
   readonly failure: LedgerError | undefined;
-  /** Why nothing new is accepted for now: no checkpoint could be signed for too long, or since the start. */
+  /** Why nothing new is accepted for now: no checkpoint could be signed for too long, or since the start; or its writer’s own reason. */
   readonly refusal: LedgerError | undefined;
   /** Room for new entries: `low` when the disk refuses the next segment, `none` when an intent would be refused as well. */
   readonly room: 'enough' | 'low' | 'none';

@@ -54,6 +54,14 @@ export const errorTable = {
       'No checkpoint could be signed for 20 s (or since the start), so nothing new is accepted that could be changed unseen.',
     remedy: 'Look for `ledger.checkpoint.failed` in the log; the ledger goes on by itself once a checkpoint is signed.',
   },
+  ERR_LEDGER_UNSHIPPED: {
+    status: 503,
+    exit: 'unavailable',
+    meaning:
+      'Entries wait for longer than `gateway.unshippedMax` to be shipped to the record, so nothing new is accepted.',
+    remedy:
+      'See why they are not shipped: condition `shipping` of the gateway, `countersign record logs`. It goes on by itself once they are.',
+  },
   ERR_LEDGER_VERSION: {
     status: 503,
     exit: 'no',

@@ -46,6 +46,8 @@ export interface LedgerDeps {
   readonly keeper?: CheckpointKeeper;
   /** What the log's writer says of itself in the entry of each start. */
   readonly about?: LedgerEvent['detail'];
+  /** Why nothing new may be accepted for now, behind so many entries: its writer's own reason, asked before each append. Outcomes are taken all the same. */
+  readonly refusal?: (written: number) => LedgerError | undefined;
   readonly options?: LedgerOptions;
   /** The disk; a test's own, when given. Hashing then runs inline. */
   readonly files?: LedgerFiles;
@@ -133,14 +135,15 @@ interface Running {
   readonly tree: TreeWriter;
   readonly appender: Appender;
   readonly checkpointer: Checkpointer;
+  readonly refusal: () => LedgerError | undefined;
 }
 
-function stateOf({ appender, pool, checkpointer }: Running): LedgerState {
+function stateOf({ appender, pool, checkpointer, refusal }: Running): LedgerState {
   const { failure: checkpointFailure, ...lag } = checkpointer.lag();
   const room = !appender.hasRoom() ? 'none' : pool.failure ? 'low' : 'enough';
   return {
     failure: appender.commit.failure,
-    refusal: checkpointer.refusal(),
+    refusal: refusal(),
     room,
     roomFailure: pool.failure,
     ...lag,
@@ -178,11 +181,12 @@ async function open(deps: OpenDeps): Promise<Running> {
       writtenSize: () => (appender?.sequence ?? state.sequence) + 1,
       onSigned: deps.wake,
     });
+    const refusal = () => checkpointer.refusal() ?? deps.refusal?.(opened.sequence + 1);
     const opened: Appender = createAppender({
       ...deps,
       pool,
       state,
-      refusal: checkpointer.refusal,
+      refusal,
       onAppended() {
         checkpointer.wrote();
         deps.wake();
@@ -195,7 +199,7 @@ async function open(deps: OpenDeps): Promise<Running> {
     if (failure) throw noFirstSegment(failure);
     await recordStart(opened, recovered, deps);
     await checkpointer.begin();
-    return { pool, tree, appender: opened, checkpointer };
+    return { pool, tree, appender: opened, checkpointer, refusal };
   } catch (error) {
     // The failure of the start is the one to report.
     await closeAll([

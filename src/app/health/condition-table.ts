@@ -123,7 +123,8 @@ export const conditionTable = {
   shipping: {
     roles: ['server', 'gateway'],
     meaning: 'Entries of the ledger wait for over a minute to be shipped to the record, or the record refuses them.',
-    effect: 'All goes on; the entries stay here until they are shipped. Ends by itself when they are.',
+    effect:
+      'The entries stay here until they are shipped, and all goes on; at a gateway for `gateway.unshippedMax`, and then nothing is executed. Ends by itself when they are shipped.',
     remedy: 'See that the server runs and is reached; of a refusal, do as the condition `record` of the server says.',
   },
   sinks: {

@@ -99,6 +99,19 @@ describe('a volume without room', () => {
   });
 });
 
+it('a ledger that is not shipped for too long is told as one that executes nothing, with where to look', () => {
+  const refusal = new LedgerError('ERR_LEDGER_UNSHIPPED', 'entries of the last 24h are not shipped');
+  const state = { failure: undefined, refusal, room: 'enough', unsignedMs: 0, unsignedEntries: 0 } as const;
+  const watch: LedgerWatch = { state: () => ({ ...state, roomFailure: undefined, checkpointFailure: undefined }) };
+  expect(createLedgerChecks(watch, GATEWAY).ledger()).toMatchObject([
+    {
+      ...{ severity: 'failed', key: 'unshipped' },
+      found: 'entries of the last 24h are not shipped; nothing is executed until they are',
+      remedy: expect.stringContaining('server'),
+    },
+  ]);
+});
+
 it('a disk that failed is told with what to do: the role ends', async () => {
   const failure = new LedgerError('ERR_LEDGER_IO', 'the disk failed to sync the ledger: EIO');
   const state = { failure, refusal: undefined, room: 'enough', unsignedMs: 0, unsignedEntries: 0 } as const;

@@ -23,6 +23,10 @@ export function createLedgerChecks(
       const isFull = room === 'none' || refusal?.code === 'ERR_LEDGER_FULL';
       const why = reasonOf(roomFailure ?? refusal?.cause);
       if (isFull) return [{ severity, key: 'full', found: `the ledger is full${why}: ${effect} until there is room` }];
+      if (refusal?.code === 'ERR_LEDGER_UNSHIPPED') {
+        const { remedy } = conditionTable.shipping;
+        return [{ severity, key: 'unshipped', found: `${refusal.message}; ${effect} until they are`, remedy }];
+      }
       if (refusal !== undefined)
         return [{ severity, key: 'refusal', found: `${refusal.message}; ${effect} until one is`, ...UNSIGNED }];
       switch (room) {

@@ -3,6 +3,7 @@ import { type Connect, createRpcClient } from '../../rpc/index.ts';
 import type { Clock, Log, Random } from '../../std/index.ts';
 import type { WorkloadIdentity } from '../../workload-identity/index.ts';
 import { createLedgerShipping, type LedgerShipping } from './ship-ledger.ts';
+import type { ShippingBound } from './shipping-bound.ts';
 import { openRemoteLine, type ShippedLog } from './shipping-line.ts';
 
 /** Ships the ledger in that folder to the server, over a connection of its own: what a gateway waits for does not wait behind it. */
@@ -13,13 +14,13 @@ export function createGatewayShipping(deps: {
   readonly connect: Connect;
   /** Without an identity there is no way to the server. */
   readonly identity: Pick<WorkloadIdentity, 'ready'>;
-  readonly ledger: ShippedLog & { readonly directory: string };
+  readonly ledger: ShippedLog & { readonly directory: string; readonly bound: ShippingBound };
 }): LedgerShipping {
   const { clock, random, log } = deps;
-  const { directory, ...shipped } = deps.ledger;
+  const { directory, bound, ...shipped } = deps.ledger;
   const client = createRpcClient({ clock, log, connect: deps.connect });
   const shipping = createLedgerShipping({
-    ...{ clock, random, log, source: createLedgerSource({ directory }) },
+    ...{ clock, random, log, bound, source: createLedgerSource({ directory }) },
     async connect(signal) {
       await deps.identity.ready(signal);
       return openRemoteLine(client, shipped, signal);

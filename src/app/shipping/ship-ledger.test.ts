@@ -140,6 +140,21 @@ describe('a ledger', () => {
     await other.stop();
   });
 
+  it('tells its bound of what the server has kept, from the first word of it on', async () => {
+    const told: number[] = [];
+    ledger.signed = 7;
+    server.stand = { size: 5, signedSize: 5, checkpoint: undefined };
+    const other = createLedgerShipping({
+      ...{ clock, random: createSeededRandom('other'), log: createSilentLog(), source: sourceOf() },
+      bound: { shipped: (size) => told.push(size) },
+      connect: async () => ({ stand: server.stand, take, close() {} }),
+    });
+    await other.start(new AbortController().signal);
+    await eventually('all is shipped', () => server.stand.signedSize === 7);
+    await other.stop();
+    expect(told.slice(0, 2)).toEqual([5, 7]);
+  });
+
   it('that is stopped ships what was signed last, and one without a server ends at once', async () => {
     ledger.signed = 2;
     await shipping.start(new AbortController().signal);

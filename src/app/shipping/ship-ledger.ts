@@ -10,6 +10,7 @@ import {
   sleep,
   timeoutSignal,
 } from '../../std/index.ts';
+import type { ShippingBound } from './shipping-bound.ts';
 
 /** A way to a server, by which one ledger is shipped: over the network, or within a server. */
 export interface ShippingLine {
@@ -46,6 +47,8 @@ export function createLedgerShipping(deps: {
   readonly log: Log;
   readonly source: LedgerSource;
   readonly connect: (signal: AbortSignal) => Promise<ShippingLine>;
+  /** Is told of all that is kept for good. */
+  readonly bound?: Pick<ShippingBound, 'shipped'>;
 }): LedgerShipping {
   const { clock, random, log, source } = deps;
   const cut = new AbortController();
@@ -59,6 +62,7 @@ export function createLedgerShipping(deps: {
   const { pause, wake } = createPause(clock, () => stopping);
   const note = (stand: LogStand) => {
     shipped = stand.size;
+    deps.bound?.shipped(stand.size);
     problem = undefined;
   };
   const shipOn = async (line: ShippingLine) => {

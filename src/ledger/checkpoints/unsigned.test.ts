@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { codeOf } from '../../std/index.ts';
-import { type CheckpointKeeper, createLedger } from '../index.ts';
+import { type CheckpointKeeper, createLedger, LedgerError } from '../index.ts';
 import { event, never, operation, testDeps, testSigner } from '../testing/ledger-fixture.ts';
 import { createMemoryDisk, systemError } from '../testing/memory-disk.ts';
 
@@ -64,6 +64,29 @@ describe('a ledger whose checkpoints fail', () => {
     await deps.clock.advance(1100);
     await settle();
     expect(appendCode(ledger, event())).toBe('taken');
+    await ledger.stop();
+  });
+});
+
+describe('a ledger whose writer refuses what is new', () => {
+  it('is asked with how many entries there are, and takes outcomes all the same', async () => {
+    const asked: number[] = [];
+    let isOver = false;
+    const refusal = (written: number) => {
+      asked.push(written);
+      return isOver ? new LedgerError('ERR_LEDGER_UNSHIPPED', 'cut off') : undefined;
+    };
+    const ledger = createLedger({ ...testDeps('/ledger'), files: createMemoryDisk(), refusal });
+    await ledger.start(never);
+    const [intent, outcome] = operation(1);
+    asked.length = 0;
+    const first = ledger.append(intent);
+    expect(asked).toEqual([first]);
+    isOver = true;
+    expect(appendCode(ledger, event({ operation: 'o2' }))).toBe('ERR_LEDGER_UNSHIPPED');
+    expect(ledger.state()?.refusal).toMatchObject({ code: 'ERR_LEDGER_UNSHIPPED' });
+    expect(appendCode(ledger, outcome)).toBe('taken');
+    expect(ledger.sequence).toBe(first + 1);
     await ledger.stop();
   });
 });

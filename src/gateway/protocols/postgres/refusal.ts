@@ -30,6 +30,13 @@ export function unservedEncoding(client: string, server: string): ErrorText {
 
 /** What a client is told when the ledger did not take an entry: nothing happens without one. */
 export function ledgerText(severity: 'ERROR' | 'FATAL', error: unknown): ErrorText {
+  if (codeOf(error) === 'ERR_LEDGER_UNSHIPPED')
+    return {
+      severity,
+      sqlstate: '58000',
+      message: 'what the gateway has recorded does not reach the servers, so nothing is executed',
+      hint: 'The operator of the gateway has to look after its way to the servers.',
+    };
   const full = codeOf(error) === 'ERR_LEDGER_FULL';
   return {
     severity,

@@ -75,6 +75,13 @@ export function limitAnswer({ unit, most }: ReachedLimit): OwnAnswer {
 
 /** The ledger took nothing, so nothing was done. */
 export function ledgerAnswer(error: unknown): OwnAnswer {
+  if (codeOf(error) === 'ERR_LEDGER_UNSHIPPED')
+    return {
+      status: 503,
+      reason: 'ledger',
+      message: 'what the gateway has recorded does not reach the servers, so nothing is forwarded',
+      hint: 'The operator of the gateway has to look after its way to the servers.',
+    };
   const isFull = codeOf(error) === 'ERR_LEDGER_FULL';
   return {
     status: 503,
