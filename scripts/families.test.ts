@@ -42,6 +42,8 @@ beforeAll(() => {
     'tsconfig.json',
     'vitest.config.ts',
     'sdk',
+    'console',
+    'package-lock.json',
   ]) {
     cpSync(join(root, part), join(house, part), { recursive: true, filter: (path) => !path.includes('/node_modules') });
   }

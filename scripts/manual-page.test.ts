@@ -13,13 +13,16 @@ it('the manual page says of every command what it does, what it takes, and shows
   }
 });
 
-it.skipIf(!hasMan)('man shows it in 80 columns, without a warning', () => {
-  const { stdout, stderr } = spawnSync('man', ['--warnings', '-l', '-'], {
-    ...{ input: page, encoding: 'utf8', env: { ...process.env, MANWIDTH: '80', MANPAGER: 'cat' } },
-  });
-  expect(stderr).toBe('');
-  // Man writes bold as a letter over itself.
-  const lines = stdout.replaceAll(/.\x08/g, '').split('\n');
-  expect(lines.filter((line) => [...line].length > 80)).toEqual([]);
-  expect(lines.join('\n')).toMatch(/countersign ledger prove <sequence>\n.*Make\s+a\s+proof/);
-});
+it.skipIf(!hasMan).each(['C', 'C.UTF-8'])(
+  'man shows it in 80 columns, without a warning, where the locale is %s',
+  (locale) => {
+    const { stdout, stderr } = spawnSync('man', ['--warnings', '-l', '-'], {
+      ...{ input: page, encoding: 'utf8', env: { ...process.env, LC_ALL: locale, MANWIDTH: '80', MANPAGER: 'cat' } },
+    });
+    expect(stderr).toBe('');
+    // Man writes bold as a letter over itself.
+    const lines = stdout.replaceAll(/.\x08/g, '').split('\n');
+    expect(lines.filter((line) => [...line].length > 80)).toEqual([]);
+    expect(lines.join('\n')).toMatch(/countersign ledger prove <sequence>\n.*Make\s+a\s+proof/);
+  },
+);

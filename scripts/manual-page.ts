@@ -42,6 +42,7 @@ function entry(term: string, text: string): string {
 function escaped(text: string): string {
   return text
     .replaceAll('\\', '\\e')
+    .replaceAll('…', '...') // The one sign of these texts that a plain terminal lacks.
     .replaceAll('-', '\\-')
     .replaceAll(/^([.'])/gm, '\\&$1');
 }

@@ -45,7 +45,11 @@ describe('a gateway that holds an operation', () => {
       claims: { digest: held.digest, hold: held.hold, approval: held.id, gateway: gateway.gateway, by: [eva.name] },
     });
     expect(verifyStatement({ ...options, type: 'JWT' })).toEqual({ ok: false, reason: 'malformed' });
-    expect(await gateway.spend(held, own)).toBe(token);
+    // What was lost on its way is said again, under another signature of the same.
+    const again = await gateway.spend(held, own);
+    expect(verifyStatement({ ...options, token: again, type: 'countersign-approval+jwt' })).toEqual(
+      verifyStatement({ ...options, type: 'countersign-approval+jwt' }),
+    );
     await expect(gateway.spend(held)).rejects.toMatchObject({ code: Code.ABORTED });
   });
 

@@ -19,11 +19,12 @@ export function createTailCheck(): TailCheck {
   let lifeEndedAt: number | undefined;
   return {
     after(entry) {
-      if (entry.kind === 'ledger' && entry.action === 'stop') lifeEndedAt = entry.seq;
+      if (isEdge(entry) && entry.action === 'stop') lifeEndedAt = entry.seq;
     },
     take(entry) {
       const isOwn = entry.kind === 'ledger' || isUnknownOutcome(entry);
-      if (entry.kind === 'ledger') lifeEndedAt ??= entry.seq;
+      // What a server says of the ledgers of others is of this kind too, and ends nothing.
+      if (isEdge(entry)) lifeEndedAt ??= entry.seq;
       if (lifeEndedAt !== undefined && !isOwn) {
         return `entry ${entry.seq} was taken after entry ${lifeEndedAt}, a start or a stop, and both of these sign before they go on`;
       }
@@ -36,6 +37,11 @@ export function createTailCheck(): TailCheck {
       return `up to entry ${entry.seq} they are of more than ${TAIL_MS_MAX / 1000} s of work, in which a checkpoint was signed each second or nothing was taken`;
     },
   };
+}
+
+/** The first or the last of a life. */
+function isEdge({ kind, action }: LedgerEntry): boolean {
+  return kind === 'ledger' && (action === 'start' || action === 'stop');
 }
 
 function isUnknownOutcome({ kind, detail }: LedgerEntry): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { codeOf } from '../../std/index.ts';
+import { codeOf, createSeededRandom } from '../../std/index.ts';
 import { type CheckpointKeeper, createLedger, LedgerError } from '../index.ts';
 import { event, never, operation, testDeps, testSigner } from '../testing/ledger-fixture.ts';
 import { createMemoryDisk, systemError } from '../testing/memory-disk.ts';
@@ -65,6 +65,25 @@ describe('a ledger whose checkpoints fail', () => {
     await settle();
     expect(appendCode(ledger, event())).toBe('taken');
     await ledger.stop();
+  });
+});
+
+describe('a ledger whose writer died before a checkpoint', () => {
+  it.each([
+    'record:ledger',
+    'record:fork',
+    'record:sink-skipped',
+  ])('opens again behind %s, which is of the same life as what came after it', async (action) => {
+    const disk = createMemoryDisk();
+    const deps = { ...testDeps('/ledger'), files: disk };
+    const ledger = createLedger(deps);
+    await ledger.start(never);
+    const notice = event({ kind: 'ledger', action, operation: '' });
+    await ledger.synced(ledger.appendAll([event({ kind: 'admin' }), notice, event({ kind: 'admin' })]) + 2);
+    const again = createLedger({ ...deps, files: disk.losePower(createSeededRandom('crash')) });
+    await again.start(never);
+    expect(again.sequence).toBeGreaterThan(3);
+    await again.stop();
   });
 });
 
