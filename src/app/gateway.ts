@@ -12,7 +12,7 @@ import {
   type SecretStore,
 } from '../gateway/index.ts';
 import { protocols } from '../gateway/protocols/registry.generated.ts';
-import { createLedger, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
+import { createLedger, createShippingBound, type LedgerReader, type LedgerWriter } from '../ledger/index.ts';
 import { createPolicyLoader } from '../policy/index.ts';
 import { openPrivateFolder } from '../private-files/index.ts';
 import { type Connect, createRpcClient } from '../rpc/index.ts';
@@ -55,7 +55,6 @@ import { hardenProcess } from './process/hardening.ts';
 import type { Role, RoleDeps } from './role.ts';
 import { deriveKey, openCheckpointKeeper, openLedgerSigner, openSealKey, openWithheldKey } from './role-keys.ts';
 import { createGatewayShipping } from './shipping/gateway-shipping.ts';
-import { createShippingBound } from './shipping/shipping-bound.ts';
 import { ownFolderOf } from './workers/own-folder.ts';
 
 /** A gateway that runs. */

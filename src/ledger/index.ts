@@ -35,4 +35,5 @@ export { copyLedger } from './reader/copy.ts';
 export { createDirectoryReader } from './reader/directory-reader.ts';
 export { formatProof, parseProof, verifyProof } from './reader/proof.ts';
 export { createLedgerSource, type LedgerSource, type SizedCheckpoint } from './reader/source.ts';
+export { createShippingBound, type ShippingBound } from './shipping-bound.ts';
 export { type VerifyFinding, type VerifyOptions, type VerifyReport, verifyLedger } from './verify/verify.ts';

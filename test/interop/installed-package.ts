@@ -24,5 +24,16 @@ export function pathOfUsers(): string {
 const ROOT = path.join(import.meta.dirname, '../..');
 /** What the package is made of. */
 const MADE_OF = [
-  ...['bin', 'src', 'sdk', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'README.md', 'LICENSE'],
+  ...[
+    'bin',
+    'src',
+    'console',
+    'sdk',
+    'scripts',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'README.md',
+    'LICENSE',
+  ],
 ];

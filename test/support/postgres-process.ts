@@ -118,7 +118,7 @@ const SERVER_ARGS = [
   '-c',
   'shared_buffers=16MB',
   '-c',
-  'max_connections=50',
+  'max_connections=100',
   '-c',
   'log_min_messages=warning',
   '-c',

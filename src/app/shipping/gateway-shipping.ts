@@ -1,9 +1,8 @@
-import { createLedgerSource } from '../../ledger/index.ts';
+import { createLedgerSource, type ShippingBound } from '../../ledger/index.ts';
 import { type Connect, createRpcClient } from '../../rpc/index.ts';
 import type { Clock, Log, Random } from '../../std/index.ts';
 import type { WorkloadIdentity } from '../../workload-identity/index.ts';
 import { createLedgerShipping, type LedgerShipping } from './ship-ledger.ts';
-import type { ShippingBound } from './shipping-bound.ts';
 import { openRemoteLine, type ShippedLog } from './shipping-line.ts';
 
 /** Ships the ledger in that folder to the server, over a connection of its own: what a gateway waits for does not wait behind it. */

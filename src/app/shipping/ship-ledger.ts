@@ -1,4 +1,4 @@
-import type { LedgerSource, SizedCheckpoint } from '../../ledger/index.ts';
+import type { LedgerSource, ShippingBound, SizedCheckpoint } from '../../ledger/index.ts';
 import type { LogBatch, LogStand } from '../../records/index.ts';
 import {
   type Clock,
@@ -10,7 +10,6 @@ import {
   sleep,
   timeoutSignal,
 } from '../../std/index.ts';
-import type { ShippingBound } from './shipping-bound.ts';
 
 /** A way to a server, by which one ledger is shipped: over the network, or within a server. */
 export interface ShippingLine {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createManualClock, type ManualClock } from '../../std/index.ts';
+import { createManualClock, type ManualClock } from '../std/index.ts';
 import { createShippingBound, type ShippingBound } from './shipping-bound.ts';
 
 // Goal: a gateway that is cut off goes on for as long as it may, to the millisecond, and one that ships is never held up.

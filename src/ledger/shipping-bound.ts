@@ -1,5 +1,5 @@
-import { LedgerError } from '../../ledger/index.ts';
-import { type Clock, formatDurationMs } from '../../std/index.ts';
+import { type Clock, formatDurationMs } from '../std/index.ts';
+import { LedgerError } from './errors.ts';
 
 /** How long a ledger may go on while what stands in it is in no record but its own folder. */
 export interface ShippingBound {
