@@ -78,13 +78,14 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
   let services: Service[];
   let nodes: { spiffeId: string; expiresAtS: number }[];
   let lifeMs: number;
+  let aheadMs: number;
   beforeAll(async () => {
     databases = await openDatabases(engine);
   });
   afterAll(() => databases.close());
   beforeEach(async () => {
     database = await databases.createDatabase();
-    [stores, services, nodes, lifeMs] = [[], [], [], 3_600_000];
+    [stores, services, nodes, lifeMs, aheadMs] = [[], [], [], 3_600_000, 0];
   });
   afterEach(async () => {
     await stopAll(services);
@@ -97,7 +98,8 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     const [first] = stores;
     const store = first?.isShared === false ? first : await openStore(engine, database, MIGRATIONS);
     if (store !== first) stores.push(store);
-    const base = { store, clock: createSystemClock(), random: createSeededRandom(name), log: createSilentLog() };
+    const clock = { ...createSystemClock(), now: () => Date.now() + aheadMs };
+    const base = { store, clock, random: createSeededRandom(name), log: createSilentLog() };
     const lifeMsMax = () => lifeMs;
     const members = createLabelMembers({ ...base, lifeMsMax });
     const registration = createRegistration({
@@ -341,6 +343,7 @@ describe.each(storeEngines.map(({ id }) => id))('revocations on %s', (engine) =>
     const lax = { address: 'd:7443', freshForMs: 0, thenRefuses: false };
     await (await watch({ revocations, feed } as Server, gateway(lax))).stop();
     const { id, latestExpiryMs } = await revocations.add(revoke(), 'admin');
+    aheadMs = 1;
     const { verifiers } = await revocations.effect(id, { waitMs: 0, signal });
     expect(verifiers).toMatchObject([
       { kind: 'agent', spiffeId: NODE, state: 'unreachable', endsMs: latestExpiryMs },
